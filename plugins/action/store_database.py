@@ -12,16 +12,24 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files
 
 
+def _find_files(args: dict[str, Any]) -> list[str]:
+    """The arguments that are names of files. Where certificate and key are to be taken away, they need not be there,
+    and go from the arguments."""
+    names = ("certificate", "key")
+    if args.get("state") == "absent":
+        for name in names:
+            args.pop(name, None)
+    return [name for name in names if args.get(name) and "-----BEGIN" not in str(args[name])]
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Reads certificate and key where they are files of the controller, and sends their text."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
-        for name in ("certificate", "key"):
-            value = args.get(name)
-            if value and "-----BEGIN" not in str(value):
-                args[name] = self._read(str(value), name, (task_vars or {}).get("inventory_dir"))
+        for name in _find_files(args):
+            args[name] = self._read(str(args[name]), name, (task_vars or {}).get("inventory_dir"))
         result: dict[str, Any] = self._execute_module(
             module_name="collab.rtc.store_database", module_args=args, task_vars=task_vars
         )

@@ -80,7 +80,7 @@ options:
     choices: [present, absent]
     default: present
   drop:
-    description: With O(state=absent), drop the databases with all that they hold, and owners that have nothing else.
+    description: With O(state=absent), drop the databases, which nobody may be connected to, and owners without more.
     type: bool
     default: false
   port:
@@ -88,7 +88,9 @@ options:
     type: int
     default: 5432
   user:
-    description: The superuser, and the user of this host who may connect as such through the socket.
+    description:
+      - The superuser, and the user of this host who may connect as such through the socket. The server runs as that
+        user - one of somebody else is not believed.
     type: str
     default: postgres
   socket:
@@ -136,6 +138,7 @@ restarted:
   type: bool
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -162,9 +165,11 @@ class Store:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.wanted = databases.check(params["databases"])
+        self.listen = settings.check_listen(params["listen"])
         self.psql = Psql(params["psql"] or "", params["socket"] or "", params["port"], params["user"])
         self.present = params["state"] == "present"
         self.notes: list[str] = []
+        self.restarting = ""  # the unit, once its restart was tried
         self.found = self._ask()
         self.tls = {name: f"{params['tls_directory']}/{name}" for name in ("tls.crt", "tls.key")}
         self._check_tls()
@@ -223,12 +228,13 @@ class Store:
         if fault:
             raise RtcError(fault, "Correct that line.")
         values: dict[str, str] = {}
+        known.require_unused([path for path in self.tls.values() if self.after[path] is None], block)
         if self.present:
             certificate, key = self.tls.values() if self.params["certificate"] else ("", "")
             clients = [client for item in self.wanted for client in item.clients]
-            values = settings.choose(known, block, certificate, key, self.params["listen"], clients)
+            values = settings.choose(known, block, certificate, key, self.listen, clients)
             self._require_certificate(known, block, certificate)
-        self.before[path], self.after[path] = text.encode(), settings.render(bare, values).encode()
+        self.before[path], self.after[path] = _encode(text), _encode(settings.render(bare, values))
         self.restart_due = self._list_due(known, block, values)
 
     def _require_certificate(self, known: settings.Settings, block: range, certificate: str) -> None:
@@ -254,9 +260,8 @@ class Store:
         text = _read_text(path)
         block = settings.take_out(text)[1]
         for line in self.found["hba_errors"] or []:
-            if line["line"] not in block:
-                where = f":{line['line']}" if line["line"] else ""
-                raise RtcError(f"{path}{where}: {line['error']}", "Correct pg_hba.conf; PostgreSQL does not read it.")
+            if line["file"] != path or line["line"] not in block:
+                raise RtcError(_name_error(line), "Correct pg_hba.conf; PostgreSQL does not read it.")
         groups = {name: frozenset(role["groups"] or ()) for name, role in (self.found["roles"] or {}).items()}
         grants = [
             hba.Grant(item.database, item.owner, item.client, groups.get(item.owner, frozenset()))
@@ -267,7 +272,7 @@ class Store:
         except RtcError as exc:
             raise RtcError(exc.message if path in exc.message else f"{path}: {exc.message}", exc.remedy) from exc
         self.notes += placing.notes
-        self.before[path], self.after[path] = text.encode(), placing.text.encode()
+        self.before[path], self.after[path] = _encode(text), _encode(placing.text)
 
     def list_changed(self) -> list[str]:
         """Files that are not what they are to be, in the order of writing: what names others comes after them."""
@@ -336,16 +341,23 @@ class Store:
             restarted = bool(self.restart_due) and self.may_restart() and self._restart()
             if self.present:
                 self._require_settings()
-        except RtcError:
-            for path in changed[::-1]:
-                self._put(path, self.before[path])
-            if changed:
-                self.psql.run("SELECT pg_catalog.pg_reload_conf();")
+        except (RtcError, OSError):
+            self._give_back(changed)
             raise
         if not self.present:
             self._run_steps()
             _files_tree.remove_if_empty(self.params["tls_directory"])
         return restarted
+
+    def _give_back(self, changed: list[str]) -> None:
+        """The old files, and a server that has them. What fails with that must not hide why it is done."""
+        for path in changed[::-1]:
+            self._put(path, self.before[path])
+        if changed and self.restarting:  # it may not run any more
+            subprocess.run(["systemctl", "restart", self.restarting], capture_output=True, check=False)
+        elif changed:
+            with contextlib.suppress(RtcError):
+                self.psql.run("SELECT pg_catalog.pg_reload_conf();")
 
     def _run_steps(self) -> None:
         for step in self.steps:  # one by one: CREATE DATABASE is no part of a transaction
@@ -377,9 +389,8 @@ class Store:
         loaded = self.found["loaded"]
         self.psql.run("SELECT pg_catalog.pg_reload_conf();")
         now = _await(self._ask, lambda found: found["loaded"] != loaded, "PostgreSQL does not read its files anew.")
-        path = now["hba"]
         for line in now["hba_errors"] or []:
-            raise RtcError(f"{path}:{line['line']}: {line['error']}", "pg_hba.conf was given back.")
+            raise RtcError(_name_error(line), "pg_hba.conf was given back.")
         fault = settings.Settings(now["config"], now["settings"], now["lines"] or []).find_fault()
         if fault:
             raise RtcError(fault, "The old files were given back.")
@@ -394,10 +405,13 @@ class Store:
 
     def _restart(self) -> bool:
         """Restart the unit that the server belongs to."""
-        unit = self._find_unit()
+        unit = self.restarting = self._find_unit()
         done = subprocess.run(["systemctl", "restart", unit], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RtcError(f"{unit} does not restart: {done.stderr.strip()}", f"See journalctl -u {unit}.")
+            raise RtcError(
+                f"{unit} does not restart: {done.stderr.strip()}",
+                f"See journalctl -u {unit}. The old files were given back.",
+            )
         pid = self.found["pid"]
         _await(self._ask, lambda found: found["pid"] != pid, f"{unit} does not answer after its restart.")
         self.restart_due = []
@@ -419,11 +433,19 @@ def _await(ask: Callable[[], dict[str, Any]], good: Callable[[dict[str, Any]], b
         time.sleep(_POLL_SECONDS)
 
 
+def _name_error(line: dict[str, Any]) -> str:
+    """A line of ``pg_hba.conf``, or of a file that it includes, that PostgreSQL refuses."""
+    where = f":{line['line']}" if line["line"] else ""
+    return f"{line['file']}{where}: {line['error']}"
+
+
 def _read_text(path: str) -> str:
-    try:
-        return _files.read_bytes(path).decode()
-    except UnicodeDecodeError as exc:
-        raise RtcError(f"{path} is not UTF-8: {exc}.", "Correct that file.") from exc
+    """A file whose comments may be in any encoding: :func:`_encode` gives the same bytes."""
+    return _files.read_bytes(path).decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _read_other(path: str) -> str | None:

@@ -132,6 +132,21 @@ def test_a_server_that_comes_later_learns_all(monkeypatch: pytest.MonkeyPatch) -
     channel.check([names, {}])
 
 
+def test_whoever_could_not_be_heard_is_not_gone() -> None:
+    """The store was away for longer than a lease: who connects first must not send away the members of the others."""
+    channel = Channel(2)
+    channel.enter(1, "p", "bob")
+    channel.talk()
+    channel.now += 10 * LEASE
+    for company in channel.companies:
+        company.begin_hearing()
+    channel.alive = channel.companies[:1]
+    channel.beat(5)
+    assert channel.rooms[0].guests == {"p": {"bob": "text of bob"}}
+    channel.beat(int(LEASE))
+    assert channel.rooms[0].guests == {}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_what_got_lost_is_told_again(seed: int) -> None:
     chance = random.Random(seed)

@@ -21,7 +21,7 @@ from rtc_server import cli
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot, Submission, export_import
 from rtc_server.store_postgres import journal, reaching, transfer
 from rtc_server.store_postgres.address import Address, parse_address
-from rtc_server.store_postgres.connections import Store, make_context, prepare, read_version
+from rtc_server.store_postgres.connections import Store, make_context, prepare, read_version, try_disk
 from rtc_server.store_postgres.reaching import connect
 
 _NAMES = itertools.count()
@@ -90,6 +90,9 @@ async def test_a_quota(store: Store) -> None:
     async with opened_store(store, JournalLimits(project_bytes=1000)) as one:
         outcomes = await one.keep(change(1, data="x" * 300), change(2, data="x" * 900), change(3, data="x" * 10))
         assert [(o.code, o.revision) for o in outcomes] == [("", 1), ("quota", 0), ("", 2)]
+        sizes = (700, 600, 500, 450, 50, 470, 20)  # of nearly as many that do not fit as there are
+        outcomes = await one.keep(*[change(10 + at, data="x" * size) for at, size in enumerate(sizes)])
+        assert [(o.code, o.revision) for o in outcomes] == [*[("quota", 0)] * 4, ("", 3), ("quota", 0), ("", 4)]
         await one.keep(Compact("p", Snapshot(2, "0"), keep=0))
         (outcome,) = await one.keep(change(2, data="x" * 600))
         give_up = time.monotonic() + 20
@@ -227,6 +230,37 @@ async def test_a_host_that_answers_with_an_error_is_passed_over(store: Store, po
             await connect(Store(nowhere, "", store.password))
     finally:
         refusing.remove()
+
+
+async def test_a_server_that_stood_still_is_not_deaf(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a machine that is moved to another host: nothing is wrong with its connections."""
+    async with opened_store(store) as one, opened_store(store) as two:
+        await two.hall.load("p")
+        listener = one.journal._listener
+        monkeypatch.setattr(journal, "DEAF", 2.0)
+        await asyncio.sleep(1.5)
+        time.sleep(4)  # longer than it may hear nothing
+        await asyncio.sleep(1)
+        assert one.journal._listener is listener and one.journal.fault is None
+        assert [o.code for o in await one.keep(change(1))] == [""]
+        await eventually(lambda: two.hall.seen["p"] == ["c1"])
+
+
+async def test_a_store_that_refuses_md5(store: Store, postgres: Postgres) -> None:
+    """As OpenSSL in FIPS mode has PostgreSQL do."""
+    for argument in ("text", "bytea"):
+        postgres.query(f"REVOKE ALL ON FUNCTION pg_catalog.md5({argument}) FROM PUBLIC", store.address.database)
+    async with opened_store(store) as one, opened_store(store) as two:
+        for keeper in (one, two):
+            await keeper.hall.load("p")
+        await one.keep(change(1, data={"t": "é😀\\"}))
+        await eventually(lambda: two.hall.seen["p"] == ["c1"])
+        for keeper in (one, two):
+            assert keeper.journal._follower and keeper.journal._reader and keeper.journal._writer
+            await keeper.journal._follower.compare(keeper.journal._reader, keeper.journal._writer)
+            assert keeper.journal.fault is None and not keeper.hall.renewed
+        assert one.journal._writer is not None
+        await try_disk(one.journal._writer.connection)
 
 
 async def test_a_server_that_hears_nothing_notices(store: Store, postgres: Postgres) -> None:
@@ -397,6 +431,23 @@ async def test_a_project_whose_import_takes_longer_than_a_round_may(
     monkeypatch.setitem(reaching._SESSION, "statement_timeout", "1400")
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(transfer.import_project, store, lines).result() == ("p", 1)
+
+
+async def test_cleaning_that_takes_too_long_stops_nobody(
+    store: Store, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a slow disk with millions of projects."""
+    async with opened_store(store):
+        pass
+    postgres.query(
+        "CREATE OR REPLACE FUNCTION rtc.clean_1(most bigint, cut bigint) RETURNS bigint LANGUAGE plpgsql AS $$"
+        " BEGIN PERFORM pg_sleep(3600); RETURN 0; END $$", store.address.database,
+    )  # fmt: skip
+    monkeypatch.setitem(reaching._SESSION, "statement_timeout", "1400")
+    async with opened_store(store) as one:
+        await eventually(lambda: "old changes were not cleaned up" in caplog.text)
+        assert one.journal.fault is None
+        assert [o.code for o in await one.keep(change(1))] == [""]
 
 
 async def test_check_config_tries_the_store(

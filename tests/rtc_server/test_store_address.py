@@ -14,6 +14,9 @@ GOOD = {
     "postgres://rtc@a.example.org:5433,b/x": ((("a.example.org", 5433), ("b", 5432)), "x", "rtc"),
     "postgresql://r%40c@[2001:db8::1]:1,10.0.0.1/x%20y": ((("2001:db8::1", 1), ("10.0.0.1", 5432)), "x y", "r@c"),
     "postgresql://rtc@%2Frun%2Fpostgresql/x": ((("/run/postgresql", 5432),), "x", "rtc"),
+    "postgresql://rtc@db/x@y": ((("db", 5432),), "x@y", "rtc"),
+    "postgresql://rtc@db/100%25": ((("db", 5432),), "100%", "rtc"),
+    f"postgresql://{'%c3%a4' * 31}@db/x": ((("db", 5432),), "x", "ä" * 31),
     "postgresql://rtc@db/x?target_session_attrs=read-write&sslmode=verify-full": ((("db", 5432),), "x", "rtc"),
 }
 
@@ -22,6 +25,7 @@ GOOD = {
 def test_good(url: str) -> None:
     address = parse_address(url)
     assert (address.hosts, address.database, address.user) == GOOD[url]
+    assert parse_address(str(address)) == address  # as messages have it
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,14 @@ def test_good(url: str) -> None:
         ("postgresql://rtc@db/x#y", "#"),
         ("postgresql://rtc@db/x y", "characters"),
         ("postgresql://rtc@db\n/x", "characters"),
+        ("postgresql://rtc@db/x%00y", "characters"),
+        ("postgresql://r%0Atc@db/x", "characters"),
+        ("postgresql://rtc@%2Frun%00/x", "characters"),
+        ("postgresql://rtc@db/x%", "%25"),
+        ("postgresql://rtc@db/100%zz", "%25"),
+        ("postgresql://rtc@db/x%FF", "UTF-8"),
+        (f"postgresql://rtc@db/{'x' * 64}", "63 bytes"),
+        (f"postgresql://{'%C3%A4' * 32}@db/x", "63 bytes"),
     ],
 )
 def test_bad(url: str, why: str) -> None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from rtc_support import SOURCE, config_text
@@ -234,6 +237,18 @@ def test_a_file_that_postgresql_does_not_read_is_not_touched(server: Plain, run:
     assert refused["failed"] and f"{server.config}:{server.plain.count(chr(10)) + 1}" in refused["msg"]
 
 
+def test_comments_in_another_encoding_are_kept(server: Plain, run: Run) -> None:
+    for path, text in ((server.hba, HBA), (server.config, server.plain)):
+        path.write_bytes(text.encode() + b"# Gr\xfc\xdfe\n")
+    server.hba.write_bytes(b"host all all 127.0.0.1/32 md5 # Gr\xfc\xdfe\n" + server.hba.read_bytes())
+    made = run()
+    assert made["changed"] and "would decide first" in made["notes"][0] and not run()["changed"]
+    for path in (server.hba, server.config):
+        assert b"# Gr\xfc\xdfe\n" in path.read_bytes()
+    assert run(state="absent")["changed"]
+    assert server.config.read_bytes() == server.plain.encode() + b"# Gr\xfc\xdfe\n"
+
+
 def test_a_certificate_of_another_key_is_refused(server: Plain, run: Run, tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(key)],
@@ -296,6 +311,18 @@ def test_alter_system_is_said(server: Plain, run: Run) -> None:
     assert refused["failed"] and "ALTER SYSTEM RESET ssl;" in refused["msg"]
 
 
+def test_odd_names_reach_their_store(server: Plain, run: Run, certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    """Capitals, spaces, quotes, percent signs, and what is a keyword in pg_hba.conf."""
+    for name, owner in (('RTC "100%"', "Of Jïra"), ("all", "+all"), ("sameuser", "@x")):
+        made = run(database={"name": name, "owner": owner})
+        assert made.get("changed"), made["msg"]
+        assert not run(database={"name": name, "owner": owner})["changed"]
+        url = f"postgresql://{quote(owner, safe='')}@localhost:{server.port}/{quote(name, safe='')}"
+        assert check_config(server, certificate, tmp_path, store_url=url) == ""
+    gone = run(database={"name": 'RTC "100%"', "owner": "Of Jïra"}, state="absent", drop=True)
+    assert 'DROP DATABASE "RTC ""100%"""' in gone["steps"] and 'DROP ROLE "Of Jïra"' in gone["steps"]
+
+
 def test_two_stores_and_one_that_is_not_wanted_any_more(server: Plain, run: Run) -> None:
     one = {"name": "rtc", "password": PASSWORD, "clients": ["127.0.0.1"]}
     two = {"name": "rtc jira", "owner": 'of "jira"', "password": PASSWORD + "2", "clients": ["127.0.0.1", "::1"]}
@@ -318,6 +345,17 @@ def test_absent_gives_back_what_was_there_and_keeps_the_database(server: Plain, 
     assert run(state="absent", drop=True)["steps"] == ['DROP DATABASE "rtc"', 'DROP ROLE "rtc"']
     assert server.query("SELECT 1 FROM pg_roles WHERE rolname = 'rtc'") == []
     assert not run(state="absent", drop=True)["changed"]
+
+
+def test_a_certificate_that_somebody_uses_is_not_taken_away(server: Plain, run: Run) -> None:
+    """PostgreSQL would go on with what it has read, and not start again."""
+    run()
+    path = server.directory / "tls/tls.crt"
+    server.config.write_text(f"ssl_cert_file = '{path}'\n" + server.config.read_text())
+    for options in ({"state": "absent"}, {"certificate": None, "key": None}):
+        refused = run(**options)
+        assert refused["failed"] and f"{server.config}:1: ssl_cert_file is {path}" in refused["msg"]
+    assert path.exists() and server.query("SHOW ssl") == ["on"]
 
 
 def test_no_server_is_an_error_that_says_where_was_looked(server: Plain, run: Run) -> None:
@@ -350,6 +388,69 @@ def test_a_server_that_has_no_other_databases_is_restarted(server: Plain, run: R
     assert unit.read_text() == "restart postgresql@15-main.service\n"
     assert server.query("SHOW listen_addresses") == ["*"] and not run(database=client)["changed"]
     assert run(database=client, state="absent")["restarted"] and server.query("SHOW listen_addresses") == ["localhost"]
+
+
+def test_a_server_that_does_not_start_again_gets_its_old_files_and_another_start(
+    server: Plain, run: Run, unit: Path
+) -> None:
+    """An address that this machine does not have: PostgreSQL ends at its start."""
+    server.config.write_text(server.plain + "listen_addresses = ''\n")
+    server.stop()
+    server.start()
+    try:
+        refused = run(database={"clients": ["192.0.2.0/24"]}, listen=["203.0.113.77"])
+        assert refused["failed"] and "does not restart" in refused["msg"]
+        assert server.query("SHOW listen_addresses") == [""] and server.hba.read_text() == HBA
+        assert unit.read_text().count("restart") == 2
+    finally:
+        server.config.write_text(server.plain)
+        server.stop()
+        server.start()
+
+
+def test_a_server_of_somebody_else_is_not_asked(server: Plain, run: Run) -> None:
+    """It would name the files that root writes, such as the configuration of PostgreSQL."""
+    if os.geteuid() != 0:
+        pytest.skip("only root asks as somebody else")
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / f".s.PGSQL.{server.port}"
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.listen()
+        refused = run(socket=folder)
+        assert refused["failed"] and "requirepeer" in refused["msg"]
+        with listener.accept()[0] as connection:
+            assert connection.recv(1) == b""  # not even who asks
+
+
+def test_a_line_that_is_wrong_in_an_included_file_is_named(server: Plain, run: Run) -> None:
+    if int(server.query("SHOW server_version_num")[0]) < 160000:
+        pytest.skip("before PostgreSQL 16 nothing is included")
+    run()
+    included = server.data / "more.conf"
+    included.write_text("# 1\n\nhost all all\n")  # a line of our block's number
+    server.own(included)
+    server.hba.write_text(server.hba.read_text() + "include more.conf\n")
+    refused = run()
+    assert refused["failed"] and f"{included}:3: " in refused["msg"]
+
+
+def test_what_is_used_is_not_dropped_and_nothing_else_is_taken_away(server: Plain, run: Run) -> None:
+    run()
+    kept = server.hba.read_text()
+    command = [f"{postgres_binaries.distribution()}/psql", "-h", str(server.directory), "-p", str(server.port), "-U"]
+    with subprocess.Popen([*command, "postgres", "-d", "rtc", "-qAt"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as user:  # fmt: skip
+        assert user.stdin is not None and user.stdout is not None
+        user.stdin.write("SELECT 1;\n")
+        user.stdin.flush()
+        assert user.stdout.readline() == "1\n"
+        for check in (True, False):
+            refused = run(state="absent", drop=True, check=check)
+            assert refused["failed"] and "is used, by 1 connections" in refused["msg"]
+        user.stdin.close()
+    assert server.hba.read_text() == kept and run(state="absent")["changed"]
 
 
 def test_a_server_that_others_use_is_not_restarted_unless_it_is_asked_for(server: Plain, run: Run, unit: Path) -> None:

@@ -13,6 +13,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from journal_support import change
@@ -24,7 +26,7 @@ from rtc_cluster import Cluster, configured
 from test_store import config_file, run, store  # noqa: F401 - a fixture
 
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot
-from rtc_server.store_postgres import checking, journal
+from rtc_server.store_postgres import checking, journal, reaching
 from rtc_server.store_postgres.connections import Store
 
 _SIZE = 24 << 20
@@ -94,6 +96,22 @@ async def test_the_stores_disk_is_full(
         answer = await write()
         assert (answer["ok"], answer["revision"]) == (True, kept + 1)
         await bob.until(lambda: [body["revision"] for body in bob.of("change")] == [kept + 1], "bob gets it")
+
+
+def test_a_warning_of_the_whole_server_is_no_doubt_of_a_commit(caplog: pytest.LogCaptureFixture) -> None:
+    """PostgreSQL 15 with few numbers of transactions left says this with every one, and takes millions of changes yet;
+    tried on one that was made so by pg_resetwal, which writes gigabytes."""
+    taken: list[str] = []
+    listeners: list[Any] = []
+    connection = SimpleNamespace(add_log_listener=listeners.append)
+    reaching.hear_warnings(connection, lambda _state, text: taken.append(text))
+    for number, routine in enumerate(
+        ["GetNewTransactionId", "SyncRepWaitForLSN", "GetNewTransactionId", "asyncQueueFillWarning", None]
+    ):
+        message = SimpleNamespace(sqlstate="01000", message=f"warning {number}", server_source_function=routine)
+        listeners[0](connection, message)
+    assert taken == ["warning 1", "warning 4"]
+    assert [record.getMessage()[-1] for record in caplog.records] == ["0", "3"]  # each kind once
 
 
 async def test_a_standby_takes_no_writes(tmp_path: Path, capsysbinary: object) -> None:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
 from journal_support import change
-from postgres_support import Postgres, opened_store
+from postgres_support import Postgres, opened_store, well
 from rtc_support import eventually
 
 pytest.importorskip("asyncpg")
@@ -18,7 +20,7 @@ from rtc_cluster import Cluster
 from test_check_store import ask  # noqa: F401 - a fixture
 
 from rtc_server.journal import JournalError
-from rtc_server.store_postgres import reaching
+from rtc_server.store_postgres import journal, reaching
 from rtc_server.store_postgres.address import parse_address
 from rtc_server.store_postgres.checking import check_store
 from rtc_server.store_postgres.connections import Store, Unusable
@@ -69,6 +71,84 @@ async def test_a_standby_that_may_be_behind_begins_new_epochs(is_behind: bool) -
         after = await read_epochs(standby.store())
         assert [one != other for one, other in zip(before, after, strict=True)] == [is_behind, is_behind]
         assert await read_epochs(standby.store()) == after  # once is enough
+
+
+async def test_whether_a_standby_is_synchronous_is_kept_while_servers_are_connected() -> None:
+    """An administrator takes it away, and the standby goes on without being waited for."""
+    async with Cluster() as cluster:
+        machine = await cluster.add_machine()
+
+        def set_names(names: str) -> None:
+            machine.query(f"ALTER SYSTEM SET synchronous_standby_names TO {names}")
+            machine.query("SELECT pg_reload_conf()")
+
+        set_names("standby")
+        await cluster.add_standby()
+        kept = "SELECT split_part(value, ' ', 3) FROM rtc.meta WHERE key = 'history'"
+        async with opened_store(machine.store()) as keeper:
+            await keeper.hall.load("p")
+            assert machine.query(kept, "rtc") == ["safe"]
+            for names, word in (("''", "alone"), ("standby", "safe")):
+                set_names(names)
+                await eventually(lambda word=word: machine.query(kept, "rtc") == [word])
+            assert keeper.journal.fault is None and [o.code for o in await keeper.keep(change(1))] == [""]
+
+
+async def test_a_copy_that_was_promoted_as_another_one_was_has_epochs_of_its_own(
+    postgres: Postgres,
+    ask: Any,  # noqa: F811
+) -> None:
+    """Without its archive, a copy from before a failover begins a timeline of the failover's number."""
+    store = postgres.store(ask.database)
+    async with opened_store(store) as keeper:
+        await keeper.keep(change(1))
+    name = ask.database
+    before, rows = await read_epochs(store), postgres.query("SELECT epoch FROM rtc.project", name)
+    kept = postgres.query("SELECT key, value FROM rtc.meta WHERE key IN ('history', 'epoch')", name)
+    found = [before]
+    for _ in range(2):
+        for key, value in (row.split("|") for row in kept):
+            earlier = value.replace(" 1 ", " 77 ") if key == "history" else value
+            postgres.query(f"UPDATE rtc.meta SET value = '{earlier}' WHERE key = '{key}'", name)
+        postgres.query(f"UPDATE rtc.project SET epoch = '{rows[0]}'", name)
+        found.append(await read_epochs(store))
+    assert len({epoch for epochs in found for epoch in epochs}) == len({*before}) + 4
+
+
+async def test_an_older_copy_in_the_stores_place_begins_new_epochs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a snapshot of the machine that is gone back to, while servers run that have no project loaded. A crash is none."""
+    monkeypatch.setattr(journal, "COMPARE", 0.2)
+    epochs, log = "SELECT epoch FROM rtc.project", "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint"
+    async with Cluster() as cluster:
+        machine = await cluster.add_machine()
+        async with opened_store(machine.store()) as one, opened_store(machine.store()) as two:
+
+            async def restart() -> None:
+                await eventually(lambda: one.journal.fault and two.journal.fault, "both notice")
+                await asyncio.to_thread(machine.start)
+                for keeper in (one, two):
+                    await well(keeper)
+
+            await one.keep(change(1))
+            await asyncio.to_thread(machine.stop)
+            copy = machine.directory / "copy"
+            subprocess.run(["cp", "-a", machine.data, copy], check=True)
+            await restart()
+            await one.keep(*[change(number) for number in range(2, 50)])
+            before, seen = machine.query(epochs, "rtc"), int(machine.query(log)[0])
+            await eventually(lambda: min(keeper.journal._memory._flushed for keeper in (one, two)) >= seen)
+            await asyncio.to_thread(machine.kill)
+            await restart()
+            assert machine.query(epochs, "rtc") == before
+            await asyncio.to_thread(machine.kill)
+            shutil.rmtree(machine.data)
+            copy.rename(machine.data)
+            await restart()
+            after = machine.query(epochs, "rtc")
+            assert after != before and has(machine, 1)
+            two.journal._compare_now.set()
+            await two.keep(change(1, "q"))
+            assert machine.query(epochs + " WHERE name = 'p'", "rtc") == after
 
 
 async def test_a_primary_of_before_a_failover_is_not_used(caplog: pytest.LogCaptureFixture) -> None:

@@ -86,11 +86,11 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 3280,
+    "rtc_instance": 3310,
     "rtc_probe": 5210,
     "rtc_release": 2870,
     "rtc_session": 4170,
-    "store_database": 3880,
+    "store_database": 3990,  # what is given back where PostgreSQL does not start
     "rtc_runs_info": 3780,
     "rtc_undo": 4910,
     "tomcat_connector": 3240,

@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._postgres.psql import q
 
 _MOST_BYTES = 63  # of a name (NAMEDATALEN)
 _OF_SYSTEM = ("postgres", "template0", "template1")
+_NO_OWNERS = ("postgres", "public", "none")  # the last two are words, no roles ("CREATE ROLE")
 _POWERS = {
     "super": "is a superuser",
     "createrole": "may make roles",
@@ -34,8 +35,9 @@ SELECT pg_catalog.json_build_object(
  'config', pg_catalog.current_setting('config_file'),
  'loaded', pg_catalog.pg_conf_load_time(),
  'pid', pg_catalog.split_part(pg_catalog.pg_read_file('postmaster.pid'), E'\\n', 1)::int,
- 'hba_errors', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('line', line_number, 'error', error))
-   FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL),
+ 'hba_errors', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('line', line_number, 'error', error, 'file',
+     coalesce(pg_catalog.row_to_json(r) ->> 'file_name', pg_catalog.current_setting('hba_file'))))
+   FROM pg_catalog.pg_hba_file_rules r WHERE error IS NOT NULL),  -- file_name: since PostgreSQL 16
  'settings', (SELECT pg_catalog.json_object_agg(name, pg_catalog.row_to_json(s)) FROM (SELECT name, setting, source,
    boot_val, context, pending_restart FROM pg_catalog.pg_settings
    WHERE name IN ('ssl', 'ssl_cert_file', 'ssl_key_file', 'listen_addresses')) s),
@@ -44,11 +46,13 @@ SELECT pg_catalog.json_build_object(
  'databases', (SELECT pg_catalog.json_object_agg(datname, pg_catalog.json_build_object(
    'owner', pg_catalog.pg_get_userbyid(datdba), 'encoding', pg_catalog.pg_encoding_to_char(encoding),
    'connects', datallowconn,
+   'sessions', (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid
+     AND backend_type = 'client backend'),
    'public', (SELECT pg_catalog.json_agg(DISTINCT privilege_type) FROM pg_catalog.aclexplode(
      coalesce(datacl, pg_catalog.acldefault('d', datdba))) WHERE grantee = 0),
    'others', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.pg_get_userbyid(grantee)) FROM pg_catalog.aclexplode(
      datacl) WHERE grantee NOT IN (0, datdba))))
-   FROM pg_catalog.pg_database WHERE datname IN ({names})),
+   FROM pg_catalog.pg_database d WHERE datname IN ({names})),
  'strangers', (SELECT pg_catalog.json_agg(datname ORDER BY datname) FROM pg_catalog.pg_database
    WHERE NOT datistemplate AND datname NOT IN ('postgres', {names})),
  'roles', (SELECT pg_catalog.json_object_agg(r.rolname, pg_catalog.json_build_object(
@@ -57,6 +61,8 @@ SELECT pg_catalog.json_build_object(
    'until', nullif(r.rolvaliduntil, 'infinity'),
    'groups', (SELECT pg_catalog.json_agg(pg_catalog.pg_get_userbyid(m.roleid))
      FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid),
+   'members', (SELECT pg_catalog.json_agg(pg_catalog.pg_get_userbyid(m.member))
+     FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid),
    'elsewhere', (SELECT pg_catalog.json_agg(DISTINCT coalesce(d.datname, other.datname, 'the whole server'))
      FROM pg_catalog.pg_shdepend s
      LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid
@@ -97,7 +103,7 @@ def check(items: list[Mapping[str, Any]]) -> list[Database]:
         for what, text in (("name", name), ("owner", owner)):
             if not text.isprintable() or not text or len(text.encode()) > _MOST_BYTES or text[0] == "/":
                 raise RtcError(f"rtc_store_databases: {text!r} is no usable {what}.")
-        if name in _OF_SYSTEM or owner == "postgres" or owner.startswith("pg_"):
+        if name in _OF_SYSTEM or owner in _NO_OWNERS or owner.startswith("pg_"):
             raise RtcError(f"rtc_store_databases: {name} of {owner} is PostgreSQL's own.", "Use another name.")
         if name in found:
             raise RtcError(f"rtc_store_databases names {name} twice.", "Each site has a database of its own.")
@@ -162,6 +168,16 @@ def _find_role_steps(owner: str, password: str, role: Mapping[str, Any] | None) 
 
 def _require_plain(item: Database, role: Mapping[str, Any]) -> None:
     """Only a role that has nothing but the store may get another password, and be let in from elsewhere."""
+    powers = _list_powers(role)
+    if powers:
+        raise RtcError(
+            f"The role {item.owner} exists, and is no owner of a store: it {', '.join(powers)}. It was left alone.",
+            f"Choose another owner for {item.name} in rtc_store_databases and in rtc_store_url.",
+        )
+
+
+def _list_powers(role: Mapping[str, Any]) -> list[str]:
+    """What a role has that no owner of a store has, in words."""
     powers = [words for name, words in _POWERS.items() if role[name]]
     if role["groups"]:
         powers.append(f"is a member of {', '.join(sorted(role['groups']))}")
@@ -171,11 +187,7 @@ def _require_plain(item: Database, role: Mapping[str, Any]) -> None:
         powers.append(f"has a password that is good until {role['until']}")
     if role["elsewhere"]:
         powers.append(f"has rights or things in {', '.join(role['elsewhere'])}")
-    if powers:
-        raise RtcError(
-            f"The role {item.owner} exists, and is no owner of a store: it {', '.join(powers)}. It was left alone.",
-            f"Choose another owner for {item.name} in rtc_store_databases and in rtc_store_url.",
-        )
+    return powers
 
 
 def _require_fit(item: Database, known: Mapping[str, Any]) -> None:
@@ -198,19 +210,25 @@ def list_grants(databases: list[Database]) -> list[hba.Grant]:
 
 
 def find_drops(databases: list[Database], found: Mapping[str, Any]) -> list[Step]:
-    """The statements that drop the stores, and owners that have nothing else.
+    """The statements that drop the stores, and owners that have and can do nothing else.
 
-    :raises RtcError: a database or role of the name is somebody else's.
+    :raises RtcError: a database of the name is somebody else's, or is used.
     """
     roles, there = found["roles"] or {}, found["databases"] or {}
     steps: list[Step] = []
     for item in databases:
         if item.name in there:
             _require_fit(item, there[item.name])
+            used = there[item.name]["sessions"]
+            if used:
+                raise RtcError(
+                    f"The database {item.name} is used, by {used} connections. It was left alone.",
+                    "Stop the RTC servers that use it (rtc_state: absent), and whoever else is connected.",
+                )
             statement = f"DROP DATABASE {quote_name(item.name)};"
             steps.append(Step(statement, statement[:-1]))
     for owner in dict.fromkeys(item.owner for item in databases):
-        if owner in roles and not roles[owner]["elsewhere"] and not roles[owner]["super"]:
+        if owner in roles and not _list_powers(roles[owner]) and not roles[owner]["members"]:
             statement = f"DROP ROLE {quote_name(owner)};"
             steps.append(Step(statement, statement[:-1]))
     return steps

@@ -26,7 +26,8 @@ _DEPTH = 10  # of includes, as CONF_FILE_MAX_DEPTH
 # Kinds of lines that a connection with TLS can match.
 _KINDS = ("host", "hostssl", "hostnogssenc")
 _ALL_KINDS = ("local", "hostnossl", "hostgssenc", *_KINDS)
-_BLANK = " \t\r\f\v"
+_BLANK = " \t\r"  # pg_isblank
+_CLASS = re.compile(r"\[[:.=]")  # such as [:alnum:], inside of brackets ("POSIX Regular Expressions")
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Read = Callable[[str], "str | None"]  # the text of a file; None where there is none
@@ -209,7 +210,8 @@ def parse(
                 elif kind == "include":
                     raise RtcError(f"{where}: {name} cannot be read.", "Correct pg_hba.conf.")
         else:
-            rules.append(_make_rule(where, anchor, fields, line.strip(), path, read))
+            shown = line.strip().encode("utf-8", "replace").decode()  # comments may be in any encoding
+            rules.append(_make_rule(where, anchor, fields, shown, path, read))
     return rules
 
 
@@ -292,6 +294,8 @@ def _fits_user(token: Token, grant: Grant, version: int) -> bool:
 
 def _fits_name(text: str, name: str, version: int) -> bool:
     if version >= INCLUDES and text.startswith("/"):
+        if _CLASS.search(text):  # Python reads these as other sets of characters
+            return True
         try:
             return re.search(text[1:], name) is not None
         except re.error:  # PostgreSQL's expressions are not all Python's

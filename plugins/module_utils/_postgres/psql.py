@@ -86,8 +86,12 @@ class Psql:
         """
         command = [self.program, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-h"]
         command += [self.socket, "-p", str(self.port), "-U", self.user, "-d", "postgres", "-f", "-"]
+        # Nothing comes from this process's environment or a home directory. lc_messages: errors are read.
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "PGPASSFILE": "/dev/null"}
         if os.geteuid() == 0:
             command = [*self._become(), *command]
+            # In /tmp anybody may have a socket, whose answers would name the files that root writes.
+            environment["PGREQUIREPEER"] = self.user
         try:
             done = subprocess.run(
                 command,
@@ -99,8 +103,7 @@ class Psql:
                 timeout=seconds,
                 cwd="/",
                 check=False,
-                # Nothing comes from this process's environment or a home directory. lc_messages: errors are read.
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "PGPASSFILE": "/dev/null"},
+                env=environment,
             )
         except subprocess.TimeoutExpired:
             raise RtcError(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping
 
@@ -18,6 +19,8 @@ END = hba.END
 NAMES = ("ssl", "ssl_cert_file", "ssl_key_file", "listen_addresses")
 LOOPBACKS = ("localhost", "127.0.0.1", "::1")
 EVERYWHERE = "*"
+# What looks like an IPv4 address and is none is no name either.
+_NAME = re.compile(r"(?!\d+(\.\d+)*$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 @dataclass
@@ -55,6 +58,21 @@ class Settings:
                 return f"{line['sourcefile']}:{line['sourceline']}: {line['error']}."
         return ""
 
+    def require_unused(self, paths: Iterable[str], block: range) -> None:
+        """Refuse to take files away that somebody's own lines name: PostgreSQL would not start again.
+
+        :raises RtcError: a line outside of our block names one.
+        """
+        gone = set(paths)
+        for line in self.lines:
+            ours = line["sourcefile"] == self.config_file and line["sourceline"] in block
+            if line["name"] in NAMES and line["setting"] in gone and not ours:
+                raise RtcError(
+                    f"{line['sourcefile']}:{line['sourceline']}: {line['name']} is {line['setting']}, which would be"
+                    " removed.",
+                    "Take that line away, or name another file there.",
+                )
+
     def find_above(self, name: str, block: range) -> str:
         """What a later line than any of ``postgresql.conf`` sets; "" for nothing."""
         row = self.now[name]
@@ -71,6 +89,24 @@ def is_on(value: str) -> bool:
 
 
 _TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes")
+
+
+def check_listen(addresses: Iterable[str]) -> list[str]:
+    """The addresses of the inventory: PostgreSQL passes over one that cannot be, or does not start again.
+
+    :raises RtcError: one is no address and no name.
+    """
+    found = list(addresses)
+    for text in found:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            if text != EVERYWHERE and not _NAME.fullmatch(text):
+                raise RtcError(
+                    f"rtc_store_listen: '{text}' is no address of a host, without port and mask.",
+                    "Give addresses of the PostgreSQL host, such as 10.0.0.5, or * for all.",
+                ) from None
+    return found
 
 
 def split_addresses(value: str) -> list[str]:

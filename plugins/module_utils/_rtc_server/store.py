@@ -24,6 +24,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _FIXED = ("target_session_attrs=read-write", "target_session_attrs=primary", "sslmode=verify-full")
 _LOOPBACK = "loopback"
+_MOST_BYTES = 63  # of a name: PostgreSQL cuts off the rest (NAMEDATALEN)
 # As unit.render_toml writes it: the value is JSON's text.
 _IN_CONFIG = re.compile(r'^store_url = ("(?:[^"\\]|\\.)*")$', re.MULTILINE)
 
@@ -78,9 +79,11 @@ def parse(url: str) -> Store:
     query = parts[3] or ""
     if ":" in author or "password" in query.lower() or "passfile" in query.lower():
         raise ValueError("it has a password in it; that belongs into rtc_store_password.")
-    database = unquote(parts[2][1:])
+    database, user = _decode(parts[2][1:]), _decode(author)
     if not at or not author or not database or "/" in database or parts[4]:
         raise ValueError(f"user, host and one database are expected: {EXAMPLE}.")
+    if any(len(name.encode()) > _MOST_BYTES for name in (user, database)):
+        raise ValueError(f"it has a name of more than {_MOST_BYTES} bytes, which PostgreSQL does not have.")
     if any(parameter and parameter not in _FIXED for parameter in query.split("&")):
         raise ValueError(f"it has parameters; there are only {', '.join(_FIXED)}.")
     found = [_parse_host(host) for host in hosts.split(",")]
@@ -89,9 +92,22 @@ def parse(url: str) -> Store:
     return Store(frozenset((_unify(host), port) for host, port in found), database)
 
 
+def _decode(text: str) -> str:
+    """What percent signs stand for: text, of characters that a name may have."""
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise ValueError("it has a percent sign without two digits after it: the sign itself is written %25.")
+    try:
+        found = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("it has percent signs that stand for no UTF-8.") from None
+    if not found.isprintable():
+        raise ValueError("it has characters that no name has.")
+    return found
+
+
 def _parse_host(text: str) -> tuple[str, int]:
     match = _HOST.fullmatch(text)
-    host, port = (unquote(match[1]), int(match[2] or 5432)) if match else ("", 0)
+    host, port = (_decode(match[1]), int(match[2] or 5432)) if match else ("", 0)
     if not 0 < port < 1 << 16:
         raise ValueError("it has a host that cannot be read: HOST, HOST:PORT or [IPv6]:PORT are expected.")
     if host.startswith("["):
@@ -115,16 +131,19 @@ def _unify(host: str) -> str:
     return _LOOPBACK if address.is_loopback else str(address)
 
 
-def is_same(one: str, other: str) -> bool:
+def is_same(one: str, other: str, apart: bool = False) -> bool:
     """Whether two addresses mean one store: the database of the same name, and a host that both name.
 
     Hosts come and go, as standbys do; what is in none of the other's places is another store.
+
+    :param apart: two machines have them, and loopback is another host on each.
     """
     try:
         first, second = parse(one), parse(other)
     except ValueError:
         return one == other
-    return first.database == second.database and bool(first.hosts & second.hosts)
+    shared = {(host, port) for host, port in first.hosts & second.hosts if not apart or host != _LOOPBACK}
+    return first.database == second.database and bool(shared)
 
 
 def find_url(config: str) -> str:

@@ -46,8 +46,10 @@ def _check_sharing(sites: list[ClassifiedSite]) -> Iterator[Finding]:
     seen: list[ClassifiedSite] = []
     for classified in sites:
         url = classified.settings.store_url
+        hosts = {node.host for node in classified.nodes}
         for other in seen if url else ():
-            if store.is_same(url, other.settings.store_url):
+            apart = hosts.isdisjoint(node.host for node in other.nodes)
+            if store.is_same(url, other.settings.store_url, apart):
                 text = f"{other.site.name} and {classified.site.name} both have the store {_name(url)}."
                 yield make("RTC456", classified.nodes[0].host, text, site=classified.site.name)
                 break
@@ -58,7 +60,12 @@ def _check_site(classified: ClassifiedSite, nodes: list[Node], schema: int) -> I
     first = classified.nodes[0]
     for node in classified.nodes[1:]:
         one, other = first.settings.store_url, node.settings.store_url
-        if one != other and not (one and other and store.is_same(one, other)):
+        if not (one or other) or (one and other and store.is_same(one, other, apart=True)):
+            continue
+        if one and other and store.is_same(one, other):  # a relay on each of them may lead to one database
+            text = f"{classified.site.name}: {first.host} and {node.host} each have {_name(one)} of their own machine."
+            yield make("RTC456", node.host, text, severity="warning")
+        else:
             text = f"{classified.site.name}: {first.host} has {_name(one)}, and {node.host} {_name(other)}."
             yield make("RTC456", node.host, text)
     for node in nodes:

@@ -88,7 +88,8 @@ ENTRIES = (
         ),
         detected=(
             "Nodes of one site name different stores, or one has none; or two sites name one. Order of hosts, "
-            "default ports and users do not count."
+            "default ports and users do not count. A warning where each node names its own machine (loopback, a "
+            "socket): that is one store only if a relay on each leads to it."
         ),
         remedy="Give all nodes of a site one rtc_store_url, and each site a database of its own.",
     ),

@@ -157,8 +157,9 @@ def make_journal(config: Config) -> Journal:
 def attend(service: Service) -> None:
     """Let the projects hear what other servers do, where the journal is shared."""
     journal = service.journal
-    if hasattr(journal, "attend"):
+    if hasattr(journal, "attend") and hasattr(journal, "catch_up"):
         company = service.projects.company = journal.attend(service.projects)
+        service.projects.catch_up = journal.catch_up
         company.keys = service.tokens.list_fingerprints()
 
 

@@ -88,7 +88,7 @@ class Handlers:
         project = self._projects.loaded.get(name)
         if project is not None:
             start, reset = project.find_start(since, epoch)
-            page = self._projects.page_from_memory(project, start)
+            page = None if reset and self._projects.catch_up else self._projects.page_from_memory(project, start)
             if page is not None:
                 self._add_member(connection, number, project, right, page, None if reset else since, reset)
                 return None
@@ -106,7 +106,7 @@ class Handlers:
         project = await self._projects.load(name)
         project.holds += 1
         try:
-            start, reset = project.find_start(since, epoch)
+            start, reset = await self._projects.find_start(project, since, epoch)
             page = await self._projects.read_page(project, start)
             if connection.socket.connected:
                 if self._projects.loaded.get(name) is not project:

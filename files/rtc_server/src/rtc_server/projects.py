@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -57,6 +57,7 @@ class Projects:
         self.accepted = self.repeated = 0  # changes that were kept, and those sent again that had been before
         self.snapshots = 0  # that were kept
         self.company: Company | None = None  # the other servers, where several share a store
+        self.catch_up: Callable[[str, int], Awaitable[None]] | None = None  # with them; raises JournalError
 
     def adapt(self, limits: LimitSettings) -> None:
         """Take other limits."""
@@ -105,6 +106,18 @@ class Projects:
             del self.loaded[project.name]
 
     # --- catching up --------------------------------------------------------------------------
+
+    async def find_start(self, project: Project, since: int | None, epoch: str | None) -> tuple[int, bool]:
+        """As the project says it, once it has what the store has: a member who comes from another server may have got
+        more there than was delivered here, and is not of another history for that. Raises Refusal when it cannot be
+        told."""
+        if self.catch_up is not None and project.find_start(since, epoch)[1]:
+            try:
+                await self.catch_up(project.name, since or 0)
+            except JournalError as exc:
+                message = "what other servers kept of the project cannot be read at present; try again"
+                raise self.make_unavailable(message) from exc
+        return project.find_start(since, epoch)
 
     def page_from_memory(self, project: Project, start: int) -> Page | None:
         """All that is missing after ``start``, when memory has it and it is no more than a page."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 PORT = 5432
+MOST_BYTES = 63  # of a name: PostgreSQL cuts off the rest, and would take another database for this one (NAMEDATALEN)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 # What a parameter of the URL may say: only what is done anyway. libpq's manual, "Parameter Key Words", has them all.
 _FIXED = {"target_session_attrs": ("read-write", "primary"), "sslmode": ("verify-full",)}
@@ -34,8 +35,13 @@ class Address:
         return all(host.startswith("/") or _is_loopback(host) for host, _ in self.hosts)
 
     def __str__(self) -> str:
-        hosts = ",".join([f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts])
-        return f"postgresql://{self.user}@{hosts}/{self.database}"
+        return f"postgresql://{quote(self.user, safe='')}@{self.format_hosts()}/{quote(self.database, safe='')}"
+
+    def format_hosts(self) -> str:
+        """The hosts as the URL has them."""
+        return ",".join(
+            f"[{host}]:{port}" if ":" in host else f"{quote(host, safe='')}:{port}" for host, port in self.hosts
+        )
 
 
 def _is_loopback(host: str) -> bool:
@@ -60,9 +66,12 @@ def parse_address(url: str) -> Address:
         raise BadAddress("must have no password in it: name a file with the password in journal.store_password")
     if not at or not author:
         raise BadAddress("must name the user: postgresql://USER@HOST/DATABASE")
-    database = unquote(path.removeprefix("/"))
+    database = _decode(path.removeprefix("/"))
     if not database or "/" in database:
         raise BadAddress("must name one database: postgresql://USER@HOST/DATABASE")
+    user = _decode(author)
+    if any(len(name.encode()) > MOST_BYTES for name in (user, database)):
+        raise BadAddress(f"has a name of more than {MOST_BYTES} bytes, which PostgreSQL does not have")
     if fragment:
         raise BadAddress("must have nothing after a #")
     for parameter in filter(None, query.split("&")):
@@ -73,14 +82,27 @@ def parse_address(url: str) -> Address:
     found = tuple(_parse_host(host) for host in hosts.split(","))
     if len(set(found)) < len(found):
         raise BadAddress("names a host twice")
-    return Address(found, database, unquote(author))
+    return Address(found, database, user)
+
+
+def _decode(text: str) -> str:
+    """What percent signs stand for, as libpq has it; a NUL would end the name, and begin what else is sent."""
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise BadAddress("has a percent sign without two digits after it: the sign itself is written %25")
+    try:
+        found = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise BadAddress("has percent signs that stand for no UTF-8") from None
+    if not found.isprintable():
+        raise BadAddress("has characters that no name has")
+    return found
 
 
 def _parse_host(text: str) -> tuple[str, int]:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", text)
     if match is None:
         raise BadAddress(f"has a host that cannot be read: {text!r}; write HOST or HOST:PORT, IPv6 in brackets")
-    host, port = unquote(match[1]), int(match[2] or PORT)
+    host, port = _decode(match[1]), int(match[2] or PORT)
     if not 0 < port < 1 << 16:
         raise BadAddress(f"has a port that is none: {port}")
     if host.startswith("["):

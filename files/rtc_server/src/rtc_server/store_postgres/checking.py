@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..journal.base import JournalError
-from .connections import FAILURES, Connection, Store, Unusable, explain, hang_up, read_version
+from .connections import FAILURES, Connection, Store, Unusable, explain, hang_up, quote, read_version
 from .reaching import Reached, reach
 
 APART = 5.0  # seconds between the clocks of server and store that are told of; half of the default of token.leeway
@@ -109,7 +109,7 @@ async def check_store(store: Store) -> Checked:
         if version == 0 and not row["create"]:
             raise JournalError(
                 f"{store.address}: the user {store.address.user} may not create the schema: the database must belong"
-                f" to it (ALTER DATABASE {store.address.database} OWNER TO {store.address.user})"
+                f" to it (ALTER DATABASE {quote(store.address.database)} OWNER TO {quote(store.address.user)})"
             )
         if version:
             async with connection.transaction():  # undone: also what would grow the disk is tried

@@ -228,6 +228,12 @@ class Company:
             for project, ids in other.guests.items():
                 self._audience.set_guests(project, (), ids)
 
+    def begin_hearing(self) -> None:
+        """From now on the others can be heard (again): whoever was not heard meanwhile has a whole lease."""
+        self.heard_self = self._clock()
+        for other in self._others.values():
+            other.heard = self.heard_self
+
     def expire(self) -> None:
         """Forget servers whose lease has ended, and their members."""
         now = self._clock()

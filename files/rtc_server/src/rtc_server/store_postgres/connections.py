@@ -33,6 +33,8 @@ POOLER = (
     " server's own, and it takes three connections only: name host and port of PostgreSQL itself in journal.store_url"
 )
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError, JournalError)
+# The store gave a statement up, by a timeout or as somebody wanted it; the connection is as good as before.
+CANCELLED = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 class Unusable(JournalError):
@@ -108,6 +110,11 @@ class Line:
             return await self.connection.fetchrow(query, *values)
 
 
+def quote(name: str) -> str:
+    """A name in SQL, for remedies."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 async def hang_up(connection: Connection | None) -> None:
     """Close a connection without waiting for its peer."""
     if connection is not None:
@@ -127,7 +134,10 @@ def explain(exc: BaseException, store: Store) -> str:
     if isinstance(exc, asyncpg.InvalidCatalogNameError):
         return f"there is no database {address.database!r}: create it, owned by {address.user}"
     if isinstance(exc, asyncpg.InsufficientPrivilegeError):
-        return f"{text}: the database must belong to {address.user} (ALTER DATABASE ... OWNER TO ...)"
+        return (
+            f"{text}: the database must belong to {address.user} (ALTER DATABASE {quote(address.database)} OWNER TO"
+            f" {quote(address.user)})"
+        )
     if isinstance(exc, asyncpg.ReadOnlySQLTransactionError):
         return f"{text}: it is a standby, or was made read-only; name the primary, too"
     if isinstance(exc, asyncpg.DiskFullError) or "No space left" in text:
@@ -176,7 +186,8 @@ async def try_disk(connection: Connection) -> None:
     await transaction.start()
     try:
         await connection.execute(
-            "CREATE TEMPORARY TABLE probe AS SELECT repeat(md5(n::text), 32) AS text FROM generate_series(1, 1024) AS n"
+            "CREATE TEMPORARY TABLE probe AS SELECT repeat(encode(sha256(n::text::bytea), 'hex'), 16) AS text"
+            " FROM generate_series(1, 1024) AS n"
         )
     finally:
         await transaction.rollback()

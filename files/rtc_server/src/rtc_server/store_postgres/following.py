@@ -32,7 +32,7 @@ CROSS JOIN LATERAL (
 ORDER BY u.name, c.revision"""
 _HEADS = """
 SELECT p.name, p.epoch, p.revision, p.base, p.snapshot_revision, p.forgotten, c.id, c.author,
-  CASE WHEN c.data <> '' THEN md5(c.data) ELSE '' END
+  CASE WHEN c.data <> '' THEN encode(sha256(convert_to(c.data, 'UTF8')), 'hex') ELSE '' END
 FROM unnest($1::text[], $2::bigint[]) AS u (name, delivered) JOIN rtc.project p ON p.name = u.name
 LEFT JOIN rtc.change c ON c.project = p.number AND c.revision = u.delivered"""
 _NEW_EPOCH = """
@@ -41,7 +41,8 @@ ON CONFLICT (name) DO UPDATE SET epoch = $3 WHERE p.epoch = $2"""
 
 
 class Mark(NamedTuple):
-    """Which change a server delivered last; ``digest`` is the MD5 of its data, which PostgreSQL can make, too."""
+    """Which change a server delivered last; ``digest`` is the SHA-256 of its data, which PostgreSQL can make, too
+    (MD5 it refuses in FIPS mode)."""
 
     revision: int
     id: str = ""
@@ -50,8 +51,8 @@ class Mark(NamedTuple):
 
 
 def digest(data: str) -> str:
-    """Of a change's data; against mistakes, not against enemies."""
-    return hashlib.md5(data.encode(), usedforsecurity=False).hexdigest()
+    """Of a change's data."""
+    return hashlib.sha256(data.encode()).hexdigest()
 
 
 class Follower:
@@ -167,25 +168,25 @@ class Follower:
 
     # --- comparing ----------------------------------------------------------------------------
 
-    async def compare(self, reader: Line, writer: Line) -> None:
+    async def compare(self, reader: Line, writer: Line, only: str = "") -> None:
         """See whether the store still has the history that was delivered here, and what is new in it. Where histories
         differ (a failover to a standby that lacked changes, a restored copy), a new epoch begins: clients start over.
-        Raises what the driver raises."""
+        Of all projects, or of one. Raises what the driver raises."""
         audience = self._audience
         names = audience.list_loaded()
         self._marks = {name: self._marks[name] for name in names if name in self._marks}
-        marks = dict(self._marks)
+        marks = {name: mark for name, mark in self._marks.items() if not only or name == only}
         if not marks:
             return
         rows = await reader.fetch(_HEADS, list(marks), [mark.revision for mark in marks.values()])
-        for name, epoch, revision, base, snapshot, forgotten, id, user, md5 in rows:
+        for name, epoch, revision, base, snapshot, forgotten, id, user, hashed in rows:
             mark = marks.pop(name)
             known = audience.find_delivered(name)
             if known is None:
                 continue
             if epoch != known[0]:
                 audience.renew(name, "another epoch began")
-            elif revision < mark.revision or _differs(mark, forgotten, id, user, md5):
+            elif revision < mark.revision or _differs(mark, forgotten, id, user, hashed):
                 await self._begin_epoch(writer, name, epoch)
             else:
                 audience.note_snapshot(name, base, snapshot)
@@ -204,7 +205,7 @@ class Follower:
         await writer.fetch("SELECT pg_notify('rtc', $1)", f"e {project}")
 
 
-def _differs(mark: Mark, forgotten: int, id: str | None, user: str | None, md5: str | None) -> bool:
+def _differs(mark: Mark, forgotten: int, id: str | None, user: str | None, hashed: str | None) -> bool:
     if mark.revision == 0 or (id is None and mark.revision <= forgotten):
         return False
-    return (id, user) != (mark.id, mark.user) or (bool(md5) and bool(mark.digest) and md5 != mark.digest)
+    return (id, user) != (mark.id, mark.user) or (bool(hashed) and bool(mark.digest) and hashed != mark.digest)

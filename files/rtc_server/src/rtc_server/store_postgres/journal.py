@@ -59,7 +59,7 @@ FORGET_ROUND = 3600.0  # seconds between looks for ids that are old enough
 
 _HEAD = """
 SELECT p.epoch, p.revision, p.base, p.snapshot_revision, c.id, c.author,
-  CASE WHEN c.data <> '' THEN md5(c.data) ELSE '' END
+  CASE WHEN c.data <> '' THEN encode(sha256(convert_to(c.data, 'UTF8')), 'hex') ELSE '' END
 FROM rtc.project p LEFT JOIN rtc.change c ON c.project = p.number AND c.revision = p.revision WHERE p.name = $1"""
 _CHANGES = """
 SELECT revision, id, author, at, data FROM (
@@ -94,6 +94,7 @@ class PostgresJournal:
         self._writer: Line | None = None
         self._reader: Line | None = None
         self._listener: Line | None = None
+        self._memory = histories.Memory()
         self._said_risks: set[str] = set()
         self._main: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
@@ -180,7 +181,7 @@ class PostgresJournal:
         await connections.prepare(writer.connection, self.store)
         if self.is_disk_full:
             await connections.try_disk(writer.connection)
-        await histories.follow(writer.connection, reached.history)
+        await histories.follow(writer.connection, reached.history, self._memory)
         reader = self._reader = Line(await reaching.connect(reached.store))
         listener = self._listener = Line(await reaching.connect(reached.store))
         same = "SELECT pg_postmaster_start_time(), inet_server_addr(), inet_server_port()"
@@ -192,7 +193,7 @@ class PostgresJournal:
             logger.warning("%s: %s", self.store.address, risks[name])
         self._said_risks = set(risks)
         if self.company is not None:
-            self.company.heard_self = time.monotonic()
+            self.company.begin_hearing()
         if self._follower is not None:
             await listener.connection.add_listener("rtc", self._hear)
             await self._follower.compare(reader, writer)
@@ -312,7 +313,11 @@ class PostgresJournal:
             assert self._reader is not None
             is_due = time.monotonic() >= next_round
             age = int(self._limits.keep_ids_days * _DAY) if is_due else None
-            (row,) = await self._reader.fetch(_CLEAN, _CLEAN_ROWS, age)
+            try:
+                (row,) = await self._reader.fetch(_CLEAN, _CLEAN_ROWS, age)
+            except connections.CANCELLED as exc:  # it can wait, and nobody else has to for that
+                logger.warning("%s: old changes were not cleaned up: %s", self.store.address, exc)
+                row = (0,)
             if is_due and not row[0]:
                 next_round = time.monotonic() + FORGET_ROUND
             await asyncio.sleep(_CLEAN_BUSY if row[0] else _CLEAN_PAUSE)
@@ -342,7 +347,10 @@ class PostgresJournal:
         assert company is not None
         while True:
             await self._notify(company.take_heartbeat())
+            began = time.monotonic()
             await asyncio.sleep(BEAT)
+            if time.monotonic() - began > DEAF:  # stopped, or moved to another machine: it could not hear anything
+                company.begin_hearing()
             company.expire()
             for line in (self._writer, self._reader):  # before a change has to find out
                 if line is None or line.connection.is_closed():
@@ -372,6 +380,7 @@ class PostgresJournal:
                 due.cancel()
             self._compare_now.clear()
             await self._follower.compare(self._reader, self._writer)
+            await self._memory.keep_up(self._reader)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -383,10 +392,22 @@ class PostgresJournal:
             if self._follower is not None:
                 self._follower.note_head(project, Mark(0))
             return Head(meta[0], 0, 0, 0)
-        epoch, revision, base, snapshot, id, user, md5 = rows[0]
+        epoch, revision, base, snapshot, id, user, hashed = rows[0]
         if self._follower is not None:
-            self._follower.note_head(project, Mark(revision, id or "", user or "", md5 or ""))
+            self._follower.note_head(project, Mark(revision, id or "", user or "", hashed or ""))
         return Head(epoch, revision, base, snapshot)
+
+    async def catch_up(self, project: str, revision: int) -> None:
+        """Deliver what the store has of a project, up to that revision at least if it has that: somebody heard of it at
+        another server. Raises JournalError."""
+        reader, writer, follower = self._reader, self._writer, self._follower
+        if reader is None or writer is None or follower is None or self.fault is not None:
+            raise JournalError(self.fault or f"{self.store.address}: the store is away")
+        try:
+            await follower.compare(reader, writer, project)
+            await follower.catch_up(reader, {project: revision})
+        except FAILURES as exc:
+            raise JournalError(f"{self.store.address}: {connections.explain(exc, self.store)}") from exc
 
     async def read_changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         """Changes after ``since``, in order. Raises JournalError."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,6 +30,8 @@ from .connections import (
     tells_of_pooler,
 )
 from .histories import History
+
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0
 OTHERS_SECONDS = 1.0  # for which other hosts may still answer, once one takes writes
@@ -62,6 +65,9 @@ _SESSION = {
     # A round's megabyte several times over: with temp_file_limit set, what does not fit would fail.
     "work_mem": "16MB",
 }
+# Routines of PostgreSQL that warn in whatever session comes along: numbers of transactions nearly used up (varsup.c,
+# multixact.c), the queue of notices half full, perhaps by another database (async.c). Texts may be in any language.
+_OF_THE_WHOLE_SERVER = ("GetNewTransactionId", "GetNewMultiXactId", "asyncQueueFillWarning")
 # Since PostgreSQL 14 and 17; before, a connection that names them is refused. A connection is idle while nobody
 # writes, and one that the store ends costs all of them.
 _UNLIMITED = ("idle_session_timeout", "transaction_timeout")
@@ -87,9 +93,17 @@ async def connect(store: Store) -> Connection:
 
 
 def hear_warnings(connection: Connection, on_warning: Callable[[str, str], None]) -> None:
-    """``on_warning`` gets SQLSTATE and text of what the store warns of."""
+    """``on_warning`` gets SQLSTATE and text of what the store warns of, but for what says nothing of a commit: the log
+    has that, once for each connection."""
+    said: set[str] = set()
 
     def take(_connection: Connection, message: Any) -> None:
+        routine = message.server_source_function or ""
+        if routine in _OF_THE_WHOLE_SERVER:
+            if routine not in said:
+                logger.warning("the store warns: %s", message.message)
+            said.add(routine)
+            return
         on_warning(message.sqlstate or "", message.message or "")
 
     connection.add_log_listener(take)
@@ -131,7 +145,7 @@ async def _leave(tasks: Sequence[asyncio.Task[Reached]], kept: Connection | None
 
 def _choose(store: Store, reached: Sequence[Reached]) -> Reached:
     """Of hosts that take writes the one with the latest timeline. Raises JournalError where that cannot be told."""
-    names = [str(item.store.address).rpartition("@")[2].partition("/")[0] for item in reached]
+    names = [item.store.address.format_hosts() for item in reached]
     histories = [item.history for item in reached]
     if len(reached) == 1 or (None not in histories and len(set(histories)) == 1):  # or one server by several names
         return reached[0]

@@ -10,12 +10,15 @@ from functools import lru_cache
 
 from ..journal.base import Change, Compact, Outcome, Submission
 from ..journal.same_change import answer_again, refuse_unknown
+from ..strict_json import count_bytes
 from .connections import Line
 
 _APPEND = "SELECT pos, code, revision, at, data FROM rtc.append_1($1, $2, $3, $4, $5, $6)"
 _COMPACT = "SELECT taken, base, last, head FROM rtc.compact_1($1, $2, $3, $4, $5)"
 _KEPT, _KNOWN, _UNKNOWABLE = 0, 1, 2
-_AGAIN = 3  # calls of a round in which a project came to its quota
+_BYTES = "SELECT name, bytes FROM rtc.project WHERE name = ANY ($1::text[])"
+_OVERHEAD = 100  # bytes that a change counts for besides its data, as in rtc.append_1
+_AGAIN = 3  # calls of a round in which a project came to its quota: another server may be quicker to take what is left
 
 RefuseQuota = Callable[[Submission], Outcome]
 
@@ -61,7 +64,12 @@ async def append(writer: Line, requests: Sequence[Submission], quota: int, refus
                 found[at] = refuse_unknown(request, revision)
             else:
                 full.append(at)
-        left = _spare_smaller(requests, sorted(full), found, refuse, last=turn == _AGAIN - 1)
+        full.sort()
+        left = []
+        if full and turn < _AGAIN - 1:
+            left, full = await _choose_fitting(writer, requests, full, quota)
+        for at in full:
+            found[at] = refuse(requests[at])
         if not left:
             break
     for at, first in repeated.items():
@@ -73,20 +81,20 @@ async def append(writer: Line, requests: Sequence[Submission], quota: int, refus
     return [found[at] for at in range(len(requests))]
 
 
-def _spare_smaller(
-    requests: Sequence[Submission], full: list[int], found: dict[int, Outcome], refuse: RefuseQuota, last: bool
-) -> list[int]:
-    """Of those beyond a quota the first of each project is refused. Those after it may fit all the same: they are
-    returned, to be asked again."""
-    again: list[int] = []
-    refused: set[str] = set()
+async def _choose_fitting(
+    writer: Line, requests: Sequence[Submission], full: list[int], quota: int
+) -> tuple[list[int], list[int]]:
+    """Of those beyond a quota the ones that fit into what is left, to be asked again, and the others, in order."""
+    rows = await writer.fetch(_BYTES, list({requests[at].project for at in full}))
+    room = {name: quota - size for name, size in rows}
+    fitting: list[int] = []
     for at in full:
-        if last or requests[at].project not in refused:
-            refused.add(requests[at].project)
-            found[at] = refuse(requests[at])
-        else:
-            again.append(at)
-    return again
+        request = requests[at]
+        size = _OVERHEAD + count_bytes(request.data)
+        if size <= room.get(request.project, 0):
+            room[request.project] -= size
+            fitting.append(at)
+    return fitting, sorted(set(full) - set(fitting))
 
 
 @lru_cache(maxsize=4096)

@@ -43,7 +43,7 @@ CREATE TABLE rtc.change (
 CREATE INDEX unclean ON rtc.project (number) WHERE cleaned < base;
 CREATE INDEX change_id ON rtc.change (project, author, id);
 INSERT INTO rtc.meta VALUES ('version', '1'), ('needs', '1'),
-  ('epoch', substr(md5(random()::text || clock_timestamp()::text), 1, 16));
+  ('epoch', left(replace(gen_random_uuid()::text, '-', ''), 16));
 
 -- One round. Result: position, 0 kept | 1 known | 2 ids forgotten | 3 quota, revision, time, and of a known change
 -- its data where they differ in their text.

@@ -46,6 +46,7 @@ def place(text, version=15, files=(), grants=(GRANT,)):
         (" \t ", []),
         ('a"b c"d e', [["ab cd"], ["e"]]),
         (",a b", [["a"], ["b"]]),
+        ("a\vb\fc d", [["a\vb\fc"], ["d"]]),
     ],
 )
 def test_fields_are_split_as_postgresql_splits_them(line, fields):
@@ -95,6 +96,11 @@ def test_which_line_decides(line, decided):
 def test_expressions_and_groups():
     (rule,) = parse("host /^r /tc$ all md5\n", version=16)
     assert hba.decides(rule, GRANT, 16)
+    for text in ("/^[[:alnum:]]+$", "/^[[:<:]]rtc", "/^[[.r.]]", "/^[[=r=]]", r"/\mrtc"):  # not Python's
+        (rule,) = parse(f"host {text} all all md5\n", version=16)
+        assert hba.decides(rule, GRANT, 16)
+    (rule,) = parse("host /^[x-z:]+$ all all md5\n", version=16)
+    assert not hba.decides(rule, GRANT, 16)
     (rule,) = parse("host all +admins all md5\n")
     assert hba.decides(rule, Grant("rtc", "rtc", "10.0.0.11/32", frozenset({"admins"})), 15)
     (rule,) = parse('host all "+admins" all md5\n')

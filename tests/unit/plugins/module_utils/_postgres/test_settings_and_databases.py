@@ -44,6 +44,20 @@ def test_who_reaches_the_server_goes_on_reaching_it():
     assert choose(known) == {}  # it is reached from other machines already
 
 
+@pytest.mark.parametrize("text", ["*", "0.0.0.0", "::", "10.0.0.5", "2001:db8::5", "db1.example.com", "localhost"])
+def test_addresses_to_listen_on(text):
+    assert settings.check_listen([text]) == [text]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10.0.0.5:5432", "10.0.0.0/24", "10.0.0.300", "[::1]", "a,b", "a b", "x'\nfsync=off"]
+)
+def test_what_nothing_can_listen_on(text):
+    """PostgreSQL passes over it, or does not start."""
+    with pytest.raises(RtcError, match="rtc_store_listen"):
+        settings.check_listen([text])
+
+
 def test_our_own_lines_do_not_count():
     """Else the second run would take for there what the first one wrote."""
     lines = [(FILE, 4, "ssl", "on"), (FILE, 5, "listen_addresses", "*")]
@@ -86,8 +100,8 @@ def test_booleans(value, on):
 
 STORE = Database("rtc", "rtc", "one long password", ("10.0.0.11/32",))
 PLAIN = {"kept": scram.make(STORE.password), "login": True, "super": False, "createrole": False, "createdb": False,
-         "replication": False, "bypassrls": False, "until": None, "groups": None, "elsewhere": None}  # fmt: skip
-THERE = {"owner": "rtc", "encoding": "UTF8", "connects": True, "public": None, "others": None}
+         "replication": False, "bypassrls": False, "until": None, "groups": None, "elsewhere": None, "members": None}  # fmt: skip
+THERE = {"owner": "rtc", "encoding": "UTF8", "connects": True, "public": None, "others": None, "sessions": 0}
 
 
 def find(role=None, database=None, store=STORE):
@@ -160,7 +174,8 @@ GOOD = {"name": "rtc", "owner": None, "password": "secret", "clients": ["10.0.0.
     ("items", "words"),
     [
         ([{**GOOD, "name": "template1"}], "PostgreSQL's own"), ([{**GOOD, "owner": "postgres"}], "PostgreSQL's own"),
-        ([{**GOOD, "owner": "pg_monitor"}], "PostgreSQL's own"), ([{**GOOD, "name": ""}], "no usable name"),
+        ([{**GOOD, "owner": "pg_monitor"}], "PostgreSQL's own"), ([{**GOOD, "owner": "public"}], "PostgreSQL's own"),
+        ([{**GOOD, "name": "none"}], "PostgreSQL's own"), ([{**GOOD, "name": ""}], "no usable name"),
         ([{**GOOD, "name": "x\ny"}], "no usable name"), ([{**GOOD, "name": "x" * 64}], "no usable name"),
         ([{**GOOD, "name": "/x"}], "no usable name"), ([GOOD, GOOD], "twice"), ([{**GOOD, "password": "a\nb"}], "password"),
         ([{**GOOD, "password": ""}], "password"), ([{**GOOD, "clients": []}], "no clients"),
@@ -175,7 +190,13 @@ def test_what_cannot_be_a_store(items, words):
 def test_drops():
     found = {"roles": {"rtc": PLAIN}, "databases": {"rtc": THERE}}
     assert [step.text for step in databases.find_drops([STORE], found)] == ['DROP DATABASE "rtc"', 'DROP ROLE "rtc"']
-    found["roles"]["rtc"] = {**PLAIN, "elsewhere": ["other"]}
-    assert [step.text for step in databases.find_drops([STORE], found)] == ['DROP DATABASE "rtc"']
+    for more in (
+        {"elsewhere": ["other"]}, {"super": True}, {"login": False}, {"groups": ["admins"]}, {"createdb": True},
+        {"members": ["jane"]},
+    ):  # fmt: skip
+        found["roles"]["rtc"] = {**PLAIN, **more}
+        assert [step.text for step in databases.find_drops([STORE], found)] == ['DROP DATABASE "rtc"']
+    with pytest.raises(RtcError, match="is used, by 3 connections"):
+        databases.find_drops([STORE], {**found, "databases": {"rtc": {**THERE, "sessions": 3}}})
     with pytest.raises(RtcError, match="belongs to jira"):
         databases.find_drops([STORE], {**found, "databases": {"rtc": {**THERE, "owner": "jira"}}})

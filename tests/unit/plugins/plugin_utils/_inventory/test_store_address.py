@@ -35,6 +35,8 @@ GOOD = [
     "postgresql://rtc@%2Frun%2Fpostgresql/d",
     "postgresql://rtc@h/d?target_session_attrs=read-write&sslmode=verify-full",
     "postgresql://r%40c@h/d",
+    "postgresql://rtc@h/100%25",
+    f"postgresql://{'%c3%a4' * 31}@h/{'d' * 63}",
 ]
 BAD = [
     "", "redis://h/0", "postgresql:/rtc@h/d", "postgresql://h/d", "postgresql://@h/d", "postgresql://rtc@h",
@@ -45,6 +47,9 @@ BAD = [
     "postgresql://rtc:hunter2@h/d", "postgresql://rtc:@h/d", "postgresql://rtc@h/d?password=hunter2",
     "postgresql://rtc:hun/ter2@h/d", "postgresql://rtc:hun@ter2@h/d", "postgresql://rtc:hunter2@h", "postgresql://rtc:hu#nter2@h/d",
     "postgresql://rtc:hu?nter2@h/d", "postgresql://rtc:hunter2/d", "postgresql://rtc@h/d?PASSFILE=/hunter2", "postgresql://rtc@h\\d/d",
+    "postgresql://rtc@h/d%00x", "postgresql://r%0ac@h/d", "postgresql://rtc@%2Frun%00/d", "postgresql://rtc@h/d%",
+    "postgresql://rtc@h/d%zz", "postgresql://rtc@h/d%ff", f"postgresql://rtc@h/{'d' * 64}",
+    f"postgresql://{'%c3%a4' * 32}@h/d",
 ]  # fmt: skip
 
 
@@ -89,6 +94,15 @@ def test_one_store_in_two_words(left, right):
 @pytest.mark.parametrize(("left", "right"), OTHER)
 def test_two_stores(left, right):
     assert not store.is_same(left, right) and not store.is_same(right, left)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [("localhost", "localhost", False), ("%2Frun", "127.0.0.1", False), ("localhost,db", "db,localhost", True)],
+)
+def test_loopback_is_another_host_on_each_machine(left, right, same):
+    left, right = f"postgresql://rtc@{left}/d", f"postgresql://rtc@{right}/d"
+    assert store.is_same(left, right) and store.is_same(left, right, apart=True) is same
 
 
 @pytest.mark.parametrize("url", [*GOOD, 'postgresql://rtc@h/a"b', "postgresql://rtc@h/ä"])
