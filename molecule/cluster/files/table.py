@@ -362,6 +362,7 @@ def main() -> int:
                 f" lost = {account.lost}, doubled = {account.doubled}, {account.problem or 'one order'};"
                 f" {account.came_back} times somebody came back"
             )
+        (OUT / "rows.txt").write_text("\n".join([*sites, *rows, ""]))  # what there is, where the rest does not come
     heading = ["", "site", "protocol", "proxy", "RTC", "application", "polling", "WebSocket", "upgrade", "session"]
     print(str(layout().row([*heading, "address", "from host", "JVM trust", "idempotent"])))
     print("\n".join(sites))
