@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Later findings about sites of several nodes: RTC489 to RTC492, of the topic of ``catalog_proxy``."""
+"""Later findings about sites of several nodes: RTC489 to RTC495, of the topic of ``catalog_proxy``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ENTRIES = (
         remedy="Load the module, and run again: a2enmod proxy_hcheck on Debian.",
     ),
     FindingType(
-        id="RTC492",
+        id="RTC495",
         severity="error",
         title="Projects are moved into the store",
         meaning=(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings about the store that several RTC servers share: RTC451 to RTC459, and RTC492. Pure.
+"""Findings about the store that several RTC servers share: RTC451 to RTC459, and RTC495. Pure.
 
 What is wrong with a store is said by the RTC server that uses it (``rtc-server check-config``), in its words; here is
 decided what that means for the run. It tells of the store that the service uses now: where the inventory names another
@@ -109,7 +109,7 @@ def _check_journals(nodes: list[Node]) -> Iterator[Finding]:
     for node in own[:1]:
         text = f"The RTC server of {node.host} has a journal of its own. The run moves its projects into the store"
         text += f" {_name(node.settings.store_url)}: the service stands still meanwhile, and clients start over."
-        yield make("RTC492", node.host, text, severity="info")
+        yield make("RTC495", node.host, text, severity="info")
     for node in own[1:]:
         if node.deployed and node.deployed.active:
             text = (
@@ -118,7 +118,7 @@ def _check_journals(nodes: list[Node]) -> Iterator[Finding]:
             text += f" of {own[0].host} are moved into the store."
             units = f"rtc-server@{node.kind}.service rtc-server@{node.kind}.socket"
             remedy = f"systemctl stop {units} on {node.host}, and run again, with one host at a time."
-            yield make("RTC492", node.host, text, remedy=remedy)
+            yield make("RTC495", node.host, text, remedy=remedy)
 
 
 def find_store(node: Node) -> StoreState | None:
