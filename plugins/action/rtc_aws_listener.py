@@ -44,6 +44,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "peered": {"type": "bool", "default": False},
     "kept": {"type": "list", "elements": "str", "default": []},
     "unseen": {"type": "list", "elements": "str", "default": []},
+    "neighbours": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "wait": {"type": "int", "default": 120},
     **{name: {"type": "str", "default": "", "no_log": name in SECRETS} for name in OPTIONS},

@@ -272,8 +272,10 @@ def test_a_site_that_gets_another_load_balancer_leaves_the_old_one(cloud):
     new = cloud.make_balancer("confluence-new")
     cloud.listen(443, certificate=cloud.certificate, balancer=new)
     wanted = cloud.want(load_balancer="confluence-new")
+    before = groups_of(cloud)
     cloud.converge(wanted)
     assert cloud.converge(wanted) == []
+    assert not set(before) & set(groups_of(cloud)), "AWS lets a target group be at one load balancer only"
     ports = [item["Port"] for item in cloud.elb.describe_listeners(LoadBalancerArn=cloud.balancer)["Listeners"]]
     assert sorted(ports) == [443, 8443]
 
@@ -390,6 +392,22 @@ def test_a_site_that_is_over_leaves_what_other_nodes_have(cloud):
     before = cloud.see()
     cloud.converge(cloud.want(nodes=["wiki2"], site="wiki2:9083", kept=["wiki1"], present=False))
     assert cloud.see() == before
+
+
+def test_a_node_that_moves_to_another_site_takes_nothing_along(cloud):
+    """Whichever of the two sites a run sets first, and however long the tags of the one name the node of the other."""
+    first, second = "wiki.example.com:9083", "confluence.example.com:9084"
+    cloud.converge(cloud.want_nodes(1, 2))
+    before = cloud.arrange(cloud.want_nodes(1, 2))
+    name = {"site": second, "port": 9084, "server_name": "confluence.example.com"}
+    moved = cloud.want_nodes(2, 3, **name, neighbours=[first])
+    cloud.converge(moved)
+    assert cloud.arrange(cloud.want_nodes(1, 2, neighbours=[second])) == before
+    left = cloud.want_nodes(1, neighbours=[second])
+    cloud.converge(left)
+    assert (cloud.converge(moved), cloud.converge(left)) == ([], [])
+    cloud.converge(dataclasses.replace(moved, present=False))
+    assert cloud.converge(left) == []
 
 
 def elsewhere(cloud):

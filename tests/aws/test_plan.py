@@ -316,17 +316,43 @@ def cluster(cloud, **variables):
     return data
 
 
+STORE = {"rtc_store_url": "postgresql://rtc@db.example.com/rtc", "rtc_store_password": "x", "rtc_secret": "s" * 40}
+
+
 def test_a_site_of_several_nodes_with_a_store_routes_sessions(cloud, planned):
-    data = cluster(
-        cloud, rtc_store_url="postgresql://rtc@db.example.com/rtc", rtc_store_password="x", rtc_secret="s" * 40
-    )
-    one = planned(data)
+    one = planned(cluster(cloud, **STORE))
     (wanted,) = [item.wanted for item in plan_action.find_listeners(one.input)]
     assert wanted.routes_sessions
     assert "RTC486" not in ids(one())
     one.apply()
     assert "rule sid=*." in cloud.arrange(wanted)
     assert works(one(), "create", "change", "remove") == []
+
+
+def test_a_node_that_is_to_have_nothing_leaves_the_site_to_the_others(cloud, planned):
+    """What goes has the site's name and load balancer, too, and is asked about beside it."""
+    data = cluster(cloud, rtc_server_name="wiki.example.com", **STORE)
+    planned(data).apply()
+    data["vars"]["wiki1"]["rtc_state"] = "absent"
+    one = planned(data)
+    plan = one()
+    assert plan.stopped == {}
+    one.apply()
+    (wanted,) = [item.wanted for item in plan_action.find_listeners(one.input) if item.wanted.present]
+    text = cloud.arrange(wanted)
+    assert f"target {cloud.instances[1]}:9083" in text
+    assert cloud.instances[0] not in text
+    assert works(one(), "create", "change", "remove") == []
+
+
+def test_a_site_whose_nodes_all_got_other_names_is_no_orphan(cloud, planned):
+    data = cluster(cloud, rtc_remove_orphans=True, **STORE)
+    planned(data).apply()
+    renamed = json.dumps(data).replace('"wiki1"', '"node1"').replace('"wiki2"', '"node2"')
+    one = planned(json.loads(renamed))
+    assert not any("the listener" in text for text in works(one(), "remove", "orphan"))
+    one.apply()
+    assert works(one(), "create", "change", "remove", "orphan") == []
 
 
 def test_a_site_of_several_nodes_without_a_store_has_one_that_serves(cloud, planned):

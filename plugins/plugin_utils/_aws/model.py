@@ -61,6 +61,8 @@ class WantedListener:
     # Nodes of the inventory that keep what has their name in its tags: those of other sites where this one is to go,
     kept: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)  # and those that this run does not look at
+    # Names of the run's other sites: what has one in its tags is theirs, also while a node that has moved is named there
+    neighbours: list[str] = field(default_factory=list)
 
     @property
     def routes_sessions(self) -> bool:
@@ -252,8 +254,12 @@ class PlacedListener:
 
 
 def name_listener(wanted: WantedListener) -> str:
-    """The key of a listener in ``PlanInput.aws``."""
-    return f"{wanted.site} at {wanted.load_balancer}"
+    """The key of a listener in ``PlanInput.aws``.
+
+    One that is to go may have the name of one that stays, whose node it was, and less is asked about it.
+    """
+    end = "" if wanted.present else ", to go"
+    return f"{wanted.application} {wanted.site} at {wanted.load_balancer}{end}"
 
 
 def seen_arn(seen: Seen | Problem | None) -> str:
