@@ -259,7 +259,7 @@ def name_listener(wanted: WantedListener) -> str:
     One that is to go may have the name of one that stays, whose node it was, and less is asked about it.
     """
     end = "" if wanted.present else ", to go"
-    return f"{wanted.application} {wanted.site} at {wanted.load_balancer}{end}"
+    return f"{wanted.site} at {wanted.load_balancer}{end}"
 
 
 def seen_arn(seen: Seen | Problem | None) -> str:
