@@ -61,7 +61,7 @@ class WantedListener:
     # Nodes of the inventory that keep what has their name in its tags: those of other sites where this one is to go,
     kept: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)  # and those that this run does not look at
-    # Names of the run's other sites: what has one in its tags is theirs, also while a node that has moved is named there
+    # Names of the run's other sites: what has one in its tags is theirs, also where a node that has moved is named
     neighbours: list[str] = field(default_factory=list)
 
     @property

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Later findings about sites of several nodes: RTC489 to RTC491, of the topic of ``catalog_proxy``."""
+"""Later findings about sites of several nodes: RTC489 to RTC492, of the topic of ``catalog_proxy``."""
 
 from __future__ import annotations
 
@@ -46,5 +46,19 @@ ENTRIES = (
         ),
         detected="Several nodes behind Apache with plain HTTP to them, and no mod_proxy_hcheck that could be loaded.",
         remedy="Load the module, and run again: a2enmod proxy_hcheck on Debian.",
+    ),
+    FindingType(
+        id="RTC492",
+        severity="warning",
+        title="Another node than until now would serve RTC",
+        meaning=(
+            "Without a shared store the first node in the inventory serves, and each has a journal of its own: what was"
+            " done at the other one is not known there. An inventory that a program makes may change its order."
+        ),
+        detected=(
+            "The virtual host that a run has written passes RTC on to one node of the site, the inventory names another"
+            " one first, and both are there."
+        ),
+        remedy="Put the node that serves first in its group, or set rtc_store_url: then all nodes serve.",
     ),
 )

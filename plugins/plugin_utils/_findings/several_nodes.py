@@ -75,8 +75,28 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         yield from _check_health(classified, wanted.proxy)
         yield from _check_rtc_stickiness(classified, wanted.proxy)
     if not classified.settings.store_url:
-        host = classified.nodes[0].host
-        yield make("RTC419", host, f"{classified.site.name}: {host} serves RTC, the others stand by.")
+        yield from _report_who_serves(classified, wanted)
+
+
+def _report_who_serves(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Which node is active; and whether it is another one than before, which only the order of the inventory says."""
+    host, before = classified.nodes[0].host, _find_serving(classified, wanted)
+    written = bool(wanted.proxy and wanted.proxy.rtc.written)
+    serves = host if written or not before else before  # what is left as it is goes on as it does
+    yield make("RTC419", host, f"{classified.site.name}: {serves} serves RTC, the others stand by.")
+    if written and before not in ("", host):
+        text = f"{classified.site.name}: {host} would serve RTC, and until now {before} does."
+        remedy = f"Put {before} before {host} in the group {classified.site.application}, if it is to go on serving."
+        yield make("RTC492", host, text, remedy=remedy)
+
+
+def _find_serving(classified: ClassifiedSite, wanted: DesiredSite) -> str:
+    """The node that alone is active by the proxy's virtual host; "" where several are, or it is no node any more."""
+    for proxy_route in classified.proxy.rtc if classified.proxy else []:
+        active = {item.host for item in proxy_route.route.upstreams if not item.backup}
+        if len(active) == 1:
+            return next((node.host for node in wanted.nodes if node.upstream_host in active), "")
+    return ""
 
 
 def _check_versions(classified: ClassifiedSite) -> Iterator[Finding]:
@@ -90,6 +110,12 @@ def _check_shared_home(classified: ClassifiedSite) -> Iterator[Finding]:
     having = [node for node in classified.nodes if node.application.shared_home]
     lacking = [node for node in classified.nodes if not node.application.shared_home]
     for node in lacking if having else ():
+        unknown = _explain_unknown_home(node)
+        if unknown:
+            text = f"{classified.site.name}: it is unknown whether {node.host} has the shared home"
+            there = f"{having[0].application.shared_home}, as {having[0].host} has it"
+            yield make("RTC463", node.host, f"{text} {there}: {unknown}.", severity="warning")
+            continue
         yield make(
             "RTC463",
             node.host,
@@ -104,10 +130,20 @@ def _check_shared_home(classified: ClassifiedSite) -> Iterator[Finding]:
         yield make("RTC463", first.host, text, [_name_file(first)], severity="warning")
 
 
+_NAMING = {"confluence": "confluence.cfg.xml", "jira": "cluster.properties"}  # the file that names the shared home
+
+
+def _explain_unknown_home(node: Node) -> str:
+    """Why a node that seems to have no shared home may have one; "" where there is none: the end of a sentence."""
+    if not node.application.home:
+        return "its own home was not found"
+    path = f"{node.application.home}/{_NAMING[node.kind]}"
+    return next((f"{path}: {item.reason.rstrip('.')}" for item in node.facts.unreadable if item.what == path), "")
+
+
 def _name_file(node: Node) -> str:
     """The file that names the shared home."""
-    name = {"confluence": "confluence.cfg.xml", "jira": "cluster.properties"}[node.kind]
-    return f"{node.host}: {node.application.home or 'its home, which is unknown'}/{name}"
+    return f"{node.host}: {node.application.home or 'its home, which is unknown'}/{_NAMING[node.kind]}"
 
 
 def _check_secrets(classified: ClassifiedSite) -> Iterator[Finding]:

@@ -61,7 +61,11 @@ def test_apache_takes_the_pools_of_a_server_name_of_any_length(tmp_path, monkeyp
     """httpd does not start with a name of a balancer, or of what keeps a client at its node, of more than 63 signs."""
     host = Host("apache", tmp_path / "root", monkeypatch, version)
     pools, cookies = set(), set()
-    for long in ("confluence.corp.example.com", f"confluence.{'b' * 60}.example.com", f"confluence.{'b' * 60}.example.org"):
+    for long in (
+        "confluence.corp.example.com",
+        f"confluence.{'b' * 60}.example.com",
+        f"confluence.{'b' * 60}.example.org",
+    ):
         ups = ACTIVE if role == "rtc" else [{**item, "label": ""} for item in ACTIVE]
         host.write(plan("apache", role=role, name=f"{role}-confluence-{long}-9083", server_name=long, upstreams=ups))
         files = (host.root / "etc/apache2/sites-available").glob(f"*{long}*")
