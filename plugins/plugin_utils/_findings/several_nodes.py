@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.modules import HEALTH
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredProxy, DesiredSite, DesiredState
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import same_machine
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 
 _BY_ADDRESS = ("ip_hash", "source", "hash $remote_addr", "hash $binary_remote_addr", "stick src")
@@ -70,12 +72,30 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
     yield from _check_versions(classified)
     yield from _check_shared_home(classified)
     yield from _check_secrets(classified)
+    yield from _check_addresses(classified, wanted)
     if wanted.proxy:
         yield from _check_modules(classified, wanted.proxy)
         yield from _check_health(classified, wanted.proxy)
         yield from _check_rtc_stickiness(classified, wanted.proxy)
     if not classified.settings.store_url:
         yield from _report_who_serves(classified, wanted)
+
+
+def _check_addresses(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Virtual machines behind NAT have one address each, which is the same for all."""
+    first: dict[str, str] = {}
+    for node, decided in zip(classified.nodes, wanted.nodes, strict=True):
+        if wanted.proxy is None or node.settings.aws_target:
+            continue
+        other = first.setdefault(decided.upstream_host, node.host)
+        if other != node.host and not same_machine(node.facts, _facts_of(classified, other)):
+            why = decided.evidence["upstream_host"]
+            text = f"{classified.site.name}: the proxy would reach {other} and {node.host} by {decided.upstream_host}"
+            yield make("RTC494", node.host, f"{text} ({why}).")
+
+
+def _facts_of(classified: ClassifiedSite, host: str) -> HostFacts:
+    return next(node.facts for node in classified.nodes if node.host == host)
 
 
 def _report_who_serves(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
