@@ -50,8 +50,10 @@ def check_left_out(plan_input: PlanInput, state: DesiredState) -> Iterator[Findi
         key = f"vhost {proxy.kind} {proxy.rtc.plan.name}"  # the same one, whatever the inventory's name was
         inventory = {name_owner(host, site.application): host for host in plan_input.groups.get(site.application, [])}
         for entry in plan_input.facts[proxy.host].managed.entries:
-            ours = entry.inventory == plan_input.inventory or entry.key == key
-            if entry.kind != "vhost" or not ours or not mine & set(entry.owners):
+            # A node that is new has no part in it yet, and would be the only one that is left.
+            same = entry.key == key
+            ours = same or (entry.inventory == plan_input.inventory and mine & set(entry.owners))
+            if entry.kind != "vhost" or not ours:
                 continue
             hosts = [inventory[owner] for owner in entry.owners if owner in inventory]
             left = [host for host in hosts if host not in plan_input.facts and host not in plan_input.failed]
