@@ -23,7 +23,7 @@ from ansible_collections.collab.rtc.plugins.action import plan as plan_action
 from ansible_collections.collab.rtc.plugins.action import rtc_aws_listener as action
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import applying
-from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import name_listener
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import AwsError, Problem, name_listener
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.tests.unit import plan_cases
@@ -85,6 +85,25 @@ def test_what_prevents_it_fails_the_task(cloud, targets):
     result = run_action(cloud, targets=targets, load_balancer="nothing")
     assert (result["failed"], result["changed"], result["kind"]) == (True, False, "load_balancer")
     assert "There is no load balancer nothing in eu-central-1. Correct rtc_aws_load_balancer" in result["msg"]
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_what_fails_between_two_steps_says_whether_it_has_changed_something(cloud, targets, monkeypatch, steps):
+    class Interrupted(action.Aws):
+        left = steps
+
+        def call(self, service, call, **request):
+            if not call.startswith("describe"):
+                if not self.left:
+                    raise AwsError(Problem("access", "The connection was lost.", "Run again."))
+                self.left -= 1
+            return super().call(service, call, **request)
+
+    before = cloud.see()
+    monkeypatch.setattr(action, "Aws", Interrupted)
+    result = run_action(cloud, targets=targets)
+    assert (result["failed"], result["changed"]) == (True, cloud.see() != before)
+    assert f"{steps} of " in result["msg"]
 
 
 def test_targets_that_do_not_become_healthy_are_said(cloud, targets, monkeypatch):

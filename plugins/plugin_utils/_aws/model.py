@@ -82,10 +82,11 @@ class Problem:
 class AwsError(Exception):
     """AWS could not be asked, or has refused; the message names cause and remedy."""
 
-    def __init__(self, problem: Problem, code: str = "") -> None:
+    def __init__(self, problem: Problem, code: str = "", done: int = 0) -> None:
         super().__init__(f"{problem.text} {problem.remedy}")
         self.problem = problem
         self.code = code  # AWS's own: "AccessDenied"
+        self.done = done  # steps that were carried out before
 
 
 @dataclass(frozen=True)
