@@ -105,7 +105,10 @@ def _report_who_serves(classified: ClassifiedSite, wanted: DesiredSite) -> Itera
     host, before = classified.nodes[0].host, _find_serving(classified, wanted)
     written = bool(wanted.proxy and wanted.proxy.rtc.written)
     serves = host if written or not before else before  # what is left as it is goes on as it does
-    yield make("RTC419", host, f"{classified.site.name}: {serves} serves RTC, the others stand by.")
+    others = "the others stand by"
+    if written and wanted.proxy and wanted.proxy.kind == "nginx" and len(wanted.nodes) > 2:
+        others = f"{wanted.nodes[1].host} stands by, and no other: nginx would give requests to several in turn"
+    yield make("RTC419", host, f"{classified.site.name}: {serves} serves RTC, {others}.")
     if written and before not in ("", host):
         text = f"{classified.site.name}: {host} would serve RTC, and until now {before} does."
         remedy = f"Put {before} before {host} in the group {classified.site.application}, if it is to go on serving."

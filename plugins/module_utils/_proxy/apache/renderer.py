@@ -250,8 +250,13 @@ def _render_guarded(target: ForwardedPath, options: str) -> list[str]:
 def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> list[str]:
     lines = [f'<Proxy "{pool}">']
     routes = target.labels or [f"n{number}" for number in range(1, len(target.upstreams) + 1)]
+    standby = 0
     for route, item in zip(routes, target.upstreams):
         backup = " status=+H" if item.backup else ""
+        if item.backup and target.tunnel:
+            # One RTC server is active at a time: of the spares of one set each would have a part of the requests.
+            backup += f" lbset={standby}" if standby else ""
+            standby += 1
         lines.append(f'    BalancerMember "{_format_url(item)}" route={route} {options}{backup}')
     if target.labels:
         # byrequests counts the requests within sessions, too, and forgets none: a node that had many of them, and comes

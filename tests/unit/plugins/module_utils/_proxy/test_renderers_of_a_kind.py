@@ -89,6 +89,25 @@ def test_failover_asks_rtc_and_ends_what_is_left_at_the_other_node(tmp_path, mon
     assert "tcp-check" in host.text(), "the add-on's own service has no /readyz"
 
 
+@pytest.mark.parametrize("kind", ["nginx", "apache", "haproxy"])
+def test_of_several_that_stand_by_one_serves_at_a_time(tmp_path, monkeypatch, kind):
+    """Tried with the real servers: nginx, and httpd within one set, give requests to all backups in turn."""
+    host = Host(kind, tmp_path / "root", monkeypatch)
+    ups = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end > 20} for end in range(20, 24)]
+    host.write(plan(kind, upstreams=ups, health="/readyz"))
+    text = host.text()
+    if kind == "nginx":
+        assert re.findall(r"server (192\S+):9083( backup)?;", text) == [("192.0.2.20", ""), ("192.0.2.21", " backup")]
+    elif kind == "apache":
+        sets = dict(
+            re.findall(r'BalancerMember "http://(192\S+):9083".* status=\+H(?: lbset=(\d))?$', text, re.MULTILINE)
+        )
+        assert sets == {"192.0.2.21": "", "192.0.2.22": "1", "192.0.2.23": "2"}
+    else:
+        assert len(re.findall(r"^    server .* backup$", text, re.MULTILINE)) == 3
+        assert "allbackups" not in text
+
+
 def test_a_link_of_ours_that_points_elsewhere_is_mended(tmp_path, monkeypatch):
     host = Host("nginx", tmp_path / "root", monkeypatch)
     host.write(plan("nginx"))
