@@ -24,6 +24,7 @@ TUNNEL = 3600
 POLL = 120  # seconds; one long poll lasts a ping interval and its timeout at most
 INTERVAL, TIMEOUT = 10, 5  # seconds, of health checks
 BY_ONE_NODE = ("azure_gateway",)  # kinds that cannot choose a node by the query string
+TOP_PRIORITY = 100  # of F5's priority groups, the highest of which that has a member up is used
 FAILURES = 2  # of health checks in a row, until a node gets no more requests
 
 
@@ -141,7 +142,10 @@ def _render_f5(values: Values) -> Iterator[str]:
     yield f'  recv "{codes}"'
     yield f"create ltm pool {name} monitor {name} \\"
     yield f"  load-balancing-mode round-robin {'min-active-members 1 ' if values.standing_by else ''}members add {{ \\"
-    for item, priority in [*((one, 10) for one in values.serving), *((one, 5) for one in values.standing_by)]:
+    first = [(item, TOP_PRIORITY) for item in values.serving]
+    # One after the other: each has a journal of its own.
+    others = [(item, TOP_PRIORITY - number) for number, item in enumerate(values.standing_by, 1)]
+    for item, priority in [*first, *others]:
         dot = "." if ":" in item.address else ":"
         yield f"  {item.address}{dot}{values.port} {{ priority-group {priority} }} \\"
     yield "  }"
@@ -350,8 +354,13 @@ def render_traefik_dynamic(values: Values) -> str:
         lines += [f"      service: {name}", *(["      tls: {}"] if values.tls else [])]
     lines.append("  services:")
     if values.standing_by:
-        lines += [f"    {top}:", "      failover:", f"        service: {top}-first", f"        fallback: {top}-others"]
-        services = {f"{top}-first": values.serving, f"{top}-others": values.standing_by}
+        nodes = [*values.serving, *values.standing_by]
+        services = {f"{top}-node{number}": [item] for number, item in enumerate(nodes, 1)}
+        for number in range(1, len(nodes)):  # one after the other, each of which has a journal of its own
+            name = top if number == 1 else f"{top}-from{number}"
+            after = f"{top}-from{number + 1}" if number + 1 < len(nodes) else f"{top}-node{number + 1}"
+            lines += [f"    {name}:", "      failover:", f"        service: {top}-node{number}"]
+            lines.append(f"        fallback: {after}")
     for name, nodes in services.items():
         lines += [f"    {name}:", "      loadBalancer:", "        passHostHeader: true", "        healthCheck:"]
         lines += [

@@ -148,6 +148,23 @@ def test_who_ends_tls_at_the_nodes_checks_their_certificate_against_the_server_n
     )
 
 
+def test_nodes_that_stand_by_do_so_one_after_the_other(cluster):
+    values = values_of(cluster("f5"))
+    nodes = [Backend(f"wiki{number}", f"10.0.0.{number}") for number in (2, 3, 4)]
+    values = dataclasses.replace(values, standing_by=nodes)
+    priorities = re.findall(r"10\.0\.0\.\d+:9083 \{ priority-group (\d+) \}", instructions.render("f5", values))
+    assert len(priorities) == 4
+    assert [int(one) for one in priorities] == sorted({int(one) for one in priorities}, reverse=True)
+    services = yaml.safe_load(instructions.render_traefik_dynamic(values))["http"]["services"]
+    order, name = [], values.name
+    while "failover" in services[name]:
+        step = services[name]["failover"]
+        order.append(services[step["service"]])
+        name = step["fallback"]
+    urls = [[server["url"] for server in one["loadBalancer"]["servers"]] for one in [*order, services[name]]]
+    assert urls == [[f"http://{item.address}:9083"] for item in [*values.serving, *nodes]]
+
+
 def list_objects(values):
     return list(yaml.safe_load_all(instructions.render_manifest(values)))
 
