@@ -422,6 +422,9 @@ ERRORS = {
         "certificate", "does not exist in this region",
     ),
     "a certificate that is not issued": (lambda cloud: cloud.want(certificate=pending(cloud)), "certificate", "is not issued: its status is PENDING_VALIDATION"),
+    "a TLS policy that does not exist": (
+        lambda cloud: cloud.want(tls_policy="ELBSecurityPolicy-TLS13-1-2-2021-6"), "certificate", "no TLS policy ELBSecurityPolicy-TLS13-1-2-2021-6",
+    ),
     "somebody's listener": (lambda cloud: cloud.listen(9083) and cloud.want(), "port", "was not made by this collection"),
     "another site's listener": (
         lambda cloud: cloud.converge(cloud.want(site="other.example.com:9083", nodes=["wiki7"])) and cloud.want(),

@@ -230,6 +230,7 @@ class Seen:
     certificates: dict[str, SeenCertificate] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)  # id -> its VPC; those that do not exist are missing
     networks: list[str] = field(default_factory=list)  # CIDR blocks of the load balancer's VPC
+    has_policy: bool = True  # AWS knows the TLS policy that is wanted, where one is named
     now: float = 0.0
 
 

@@ -181,6 +181,11 @@ def choose_policy(wanted: WantedListener, seen: Seen) -> str:
 
 def _check_certificate(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
     arns = list_candidates(wanted, seen)
+    if not seen.has_policy:
+        text = f"AWS knows no TLS policy {wanted.tls_policy} here."
+        yield Problem(
+            "certificate", text, "Correct rtc_aws_tls_policy, or leave it out: the application's is taken then."
+        )
     if not arns:
         text = f"{seen.load_balancer.name} has no listener with TLS on port {wanted.like_port} to take one from"
         yield Problem(
