@@ -30,6 +30,7 @@ SHARED = (  # settings that all nodes of a site have in common
     "protocol",
     "application_port",
     "store_ca",
+    "origins",
     "manage_application_vhost",
     "tls_certificate",
     "aws_deregistration_delay",
