@@ -364,6 +364,19 @@ def test_a_node_that_is_to_have_nothing_leaves_the_site_to_the_others(cloud, pla
     assert works(one(), "create", "change", "remove") == []
 
 
+def test_a_node_that_gets_a_site_of_its_own_leaves_the_listener_of_the_others(cloud, planned):
+    data = cluster(cloud, rtc_server_name="wiki.example.com", **STORE)
+    planned(data).apply()
+    # Its name comes first in the order of sites, in which a run sets them.
+    data["vars"]["wiki2"].update(rtc_server_name="a.example.com", rtc_port=9084, rtc_store_url="postgresql://db2/rtc")
+    one = planned(data)
+    assert not any("the listener" in text for text in works(one(), "remove"))
+    one.apply()
+    assert works(one(), "create", "change", "remove") == []
+    listeners = cloud.elb.describe_listeners(LoadBalancerArn=cloud.balancer)["Listeners"]
+    assert {item["Port"] for item in listeners} >= {9083, 9084}
+
+
 def test_a_site_whose_nodes_all_got_other_names_is_no_orphan(cloud, planned):
     data = cluster(cloud, rtc_remove_orphans=True, **STORE)
     planned(data).apply()
