@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Target
+
 
 def test_another_inventory_is_left_alone(cloud):
     cloud.converge(cloud.want())
@@ -40,3 +42,31 @@ def test_a_node_that_moves_to_another_site_takes_nothing_along(cloud):
     assert (cloud.converge(moved), cloud.converge(left)) == ([], [])
     cloud.converge(dataclasses.replace(moved, present=False))
     assert cloud.converge(left) == []
+
+
+def test_a_rule_that_two_sites_have_together_stays_for_the_other_one(cloud):
+    """Two load balancers with one security group: AWS has the rule for a port and a source once."""
+    second = cloud.make_balancer("second")
+    cloud.listen(443, certificate=cloud.certificate, balancer=second)
+    name, other = "wiki.example.com:9083", "confluence.example.com:9083"
+    before = cloud.see()["security"]
+    one = cloud.want(neighbours=[other])
+    two = cloud.want(
+        site=other,
+        server_name="confluence.example.com",
+        load_balancer="second",
+        nodes=["wiki2"],
+        targets=[Target("wiki2", cloud.instances[1])],
+        neighbours=[name],
+    )
+    cloud.converge(one)
+    cloud.converge(two)
+    opened = len(cloud.see()["security"])
+    assert opened > len(before)
+    cloud.converge(dataclasses.replace(one, present=False))
+    assert len(cloud.see()["security"]) == opened
+    two = dataclasses.replace(two, neighbours=[])
+    cloud.converge(two)
+    assert cloud.converge(two) == []
+    cloud.converge(dataclasses.replace(two, present=False))
+    assert cloud.see()["security"] == before
