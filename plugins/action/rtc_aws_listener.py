@@ -44,6 +44,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "peered": {"type": "bool", "default": False},
     "kept": {"type": "list", "elements": "str", "default": []},
     "unseen": {"type": "list", "elements": "str", "default": []},
+    "neighbours": {"type": "list", "elements": "str", "default": []},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "wait": {"type": "int", "default": 120},
     **{name: {"type": "str", "default": "", "no_log": name in SECRETS} for name in OPTIONS},
@@ -66,6 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             raise AnsibleActionFail("state is present: port and server_name are required.")
         if wanted.routes_sessions and not all(item.label for item in wanted.targets):
             raise AnsibleActionFail("Several targets serve: each needs the label that its session ids end in.")
+        changed = False
         try:
             aws = Aws(Access(**{name: args[name] for name in OPTIONS}))
             seen, steps = applying.examine(aws, wanted)
@@ -75,6 +77,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 result["diff"] = applying.show_difference(wanted, seen)
             if steps and not self._task.check_mode:
                 applying.carry_out(aws, wanted, seen, steps)
+                changed = True
                 registered = any(step.call == "register_targets" for step in steps)
                 if registered and args["wait"]:
                     bad = applying.wait_for_health(aws, wanted, args["wait"])
@@ -82,7 +85,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                     result["warnings"] += [f"The load balancer does not find it healthy: {one}." for one in bad]
         except AwsError as error:
             # Not raised: Ansible before 2.19 would lose what was registered.
-            return {"changed": False, "failed": True, "msg": str(error), "kind": error.problem.kind}
+            return {"changed": changed or error.done > 0, "failed": True, "msg": str(error), "kind": error.problem.kind}
         result["calls"] = aws.calls
         return result
 

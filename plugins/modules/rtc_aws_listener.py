@@ -131,6 +131,13 @@ options:
     type: list
     elements: str
     default: []
+  neighbours:
+    description:
+      - Names of other sites. What has one of them in its tags is left to that site, also where it names a node of this
+        one, which was part of that site before.
+    type: list
+    elements: str
+    default: []
   state:
     description: V(absent) takes away all that was made for the site.
     type: str

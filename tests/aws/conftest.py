@@ -150,11 +150,12 @@ class Cloud:
 
     def listen(self, port, certificate="", balancer="", **more):
         tls = {"Certificates": [{"CertificateArn": certificate}], "SslPolicy": POLICY} if certificate else {}
+        group = self.make_group(f"application-{port}", 8090) if balancer else self.application  # it is at one only
         answer = self.elb.create_listener(
             LoadBalancerArn=balancer or self.balancer,
             Port=port,
             Protocol="HTTPS" if certificate else "HTTP",
-            DefaultActions=[{"Type": "forward", "TargetGroupArn": self.application}],
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
             **tls,
             **more,
         )

@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""moto's server, with the attributes that AWS gives every load balancer and target group: ``moto_server.py PORT``.
+"""moto's server, with more of what AWS does: ``moto_server.py PORT``.
 
-moto knows those attributes only that a client has set before. AWS has all of them from the start (ELB API reference,
-``ModifyLoadBalancerAttributes`` and ``ModifyTargetGroupAttributes``).
+moto knows those attributes only that a client has set before. AWS gives every load balancer and target group all of
+them from the start (ELB API reference, ``ModifyLoadBalancerAttributes`` and ``ModifyTargetGroupAttributes``). And AWS
+lets a target group be at one load balancer only (``TargetGroupAssociationLimit``).
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 LOAD_BALANCER = {
     "client_keep_alive.seconds": "3600",
@@ -57,8 +59,30 @@ def _extend(kind: type, name: str, attributes: dict[str, str]) -> None:
     kind.__init__ = begin_with_attributes  # type: ignore[misc]
 
 
+def limit_associations() -> None:
+    """Refuse a listener whose target group is at another load balancer."""
+    from moto.elbv2 import models
+    from moto.elbv2.exceptions import ELBClientError
+
+    begin = models.ELBv2Backend.create_listener
+
+    def create_listener(self: models.ELBv2Backend, load_balancer_arn: str, *args: Any, **options: Any) -> Any:
+        arns = {action.get("TargetGroupArn") for action in options["actions"]}
+        for balancer in self.load_balancers.values():
+            for listener in balancer.listeners.values():
+                rules = listener.rules.values()
+                used = {action.data.get("TargetGroupArn") for rule in rules for action in rule.actions}
+                if balancer.arn != load_balancer_arn and arns & used:
+                    text = "Target groups cannot be associated with more than one load balancer"
+                    raise ELBClientError("TargetGroupAssociationLimit", text)
+        return begin(self, load_balancer_arn, *args, **options)
+
+    models.ELBv2Backend.create_listener = create_listener  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     give_attributes()
+    limit_associations()
     from moto.server import main
 
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])

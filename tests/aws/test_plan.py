@@ -23,7 +23,7 @@ from ansible_collections.collab.rtc.plugins.action import plan as plan_action
 from ansible_collections.collab.rtc.plugins.action import rtc_aws_listener as action
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import applying
-from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import name_listener
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import AwsError, Problem, name_listener
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.tests.unit import plan_cases
@@ -85,6 +85,25 @@ def test_what_prevents_it_fails_the_task(cloud, targets):
     result = run_action(cloud, targets=targets, load_balancer="nothing")
     assert (result["failed"], result["changed"], result["kind"]) == (True, False, "load_balancer")
     assert "There is no load balancer nothing in eu-central-1. Correct rtc_aws_load_balancer" in result["msg"]
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_what_fails_between_two_steps_says_whether_it_has_changed_something(cloud, targets, monkeypatch, steps):
+    class Interrupted(action.Aws):
+        left = steps
+
+        def call(self, service, call, **request):
+            if not call.startswith("describe"):
+                if not self.left:
+                    raise AwsError(Problem("access", "The connection was lost.", "Run again."))
+                self.left -= 1
+            return super().call(service, call, **request)
+
+    before = cloud.see()
+    monkeypatch.setattr(action, "Aws", Interrupted)
+    result = run_action(cloud, targets=targets)
+    assert (result["failed"], result["changed"]) == (True, cloud.see() != before)
+    assert f"{steps} of " in result["msg"]
 
 
 def test_targets_that_do_not_become_healthy_are_said(cloud, targets, monkeypatch):
@@ -316,17 +335,56 @@ def cluster(cloud, **variables):
     return data
 
 
+STORE = {"rtc_store_url": "postgresql://rtc@db.example.com/rtc", "rtc_store_password": "x", "rtc_secret": "s" * 40}
+
+
 def test_a_site_of_several_nodes_with_a_store_routes_sessions(cloud, planned):
-    data = cluster(
-        cloud, rtc_store_url="postgresql://rtc@db.example.com/rtc", rtc_store_password="x", rtc_secret="s" * 40
-    )
-    one = planned(data)
+    one = planned(cluster(cloud, **STORE))
     (wanted,) = [item.wanted for item in plan_action.find_listeners(one.input)]
     assert wanted.routes_sessions
     assert "RTC486" not in ids(one())
     one.apply()
     assert "rule sid=*." in cloud.arrange(wanted)
     assert works(one(), "create", "change", "remove") == []
+
+
+def test_a_node_that_is_to_have_nothing_leaves_the_site_to_the_others(cloud, planned):
+    """What goes has the site's name and load balancer, too, and is asked about beside it."""
+    data = cluster(cloud, rtc_server_name="wiki.example.com", **STORE)
+    planned(data).apply()
+    data["vars"]["wiki1"]["rtc_state"] = "absent"
+    one = planned(data)
+    plan = one()
+    assert plan.stopped == {}
+    one.apply()
+    (wanted,) = [item.wanted for item in plan_action.find_listeners(one.input) if item.wanted.present]
+    text = cloud.arrange(wanted)
+    assert f"target {cloud.instances[1]}:9083" in text
+    assert cloud.instances[0] not in text
+    assert works(one(), "create", "change", "remove") == []
+
+
+def test_a_node_that_gets_a_site_of_its_own_leaves_the_listener_of_the_others(cloud, planned):
+    data = cluster(cloud, rtc_server_name="wiki.example.com", **STORE)
+    planned(data).apply()
+    # Its name comes first in the order of sites, in which a run sets them.
+    data["vars"]["wiki2"].update(rtc_server_name="a.example.com", rtc_port=9084, rtc_store_url="postgresql://db2/rtc")
+    one = planned(data)
+    assert not any("the listener" in text for text in works(one(), "remove"))
+    one.apply()
+    assert works(one(), "create", "change", "remove") == []
+    listeners = cloud.elb.describe_listeners(LoadBalancerArn=cloud.balancer)["Listeners"]
+    assert {item["Port"] for item in listeners} >= {9083, 9084}
+
+
+def test_a_site_whose_nodes_all_got_other_names_is_no_orphan(cloud, planned):
+    data = cluster(cloud, rtc_remove_orphans=True, **STORE)
+    planned(data).apply()
+    renamed = json.dumps(data).replace('"wiki1"', '"node1"').replace('"wiki2"', '"node2"')
+    one = planned(json.loads(renamed))
+    assert not any("the listener" in text for text in works(one(), "remove", "orphan"))
+    one.apply()
+    assert works(one(), "create", "change", "remove", "orphan") == []
 
 
 def test_a_site_of_several_nodes_without_a_store_has_one_that_serves(cloud, planned):

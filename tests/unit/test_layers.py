@@ -85,7 +85,7 @@ SHIPPED_LINES = {
     "proxy_reload": 9900,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
-    "rtc_aws_listener": 210,  # documentation: the action does the work
+    "rtc_aws_listener": 220,  # documentation: the action does the work
     "rtc_instance": 3310,
     "rtc_probe": 5210,
     "rtc_release": 2870,

@@ -69,7 +69,7 @@ def carry_out(aws: Aws, wanted: WantedListener, seen: Seen, steps: list[Step]) -
         except AwsError as error:
             done = f"{number} of {len(steps)} steps at AWS were done. It failed to {step.text}: {error.problem.text}"
             remedy = f"{error.problem.remedy} The next run completes what is missing: nothing has to be taken back."
-            raise AwsError(Problem(error.problem.kind, done, remedy)) from None
+            raise AwsError(Problem(error.problem.kind, done, remedy), error.code, number) from None
         if step.gives:
             known[step.gives] = _find_arn(answer)
 

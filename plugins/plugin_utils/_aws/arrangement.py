@@ -31,7 +31,7 @@ def arrange_wanted(wanted: WantedListener, seen: Seen) -> Arrangement:
     if not wanted.present:
         return Arrangement(idle_timeout=_give_idle_back(wanted, seen))
     balancer = seen.load_balancer
-    names = problems.list_group_names(wanted, balancer.vpc)
+    names = problems.list_group_names(wanted, balancer.arn)
     tls = wanted.protocol == "HTTPS"
     front = Front(
         port=wanted.port,

@@ -16,6 +16,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._aws import arrangement
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import (
     TAG_IDLE_BEFORE,
     TAG_IDLE_SET,
+    TAG_NODES,
+    TAG_SITE,
     Front,
     Group,
     Health,
@@ -326,7 +328,13 @@ def _remove_groups(wanted: WantedListener, seen: Seen) -> Iterator[Step]:
 def _close(wanted: WantedListener, seen: Seen) -> Iterator[Step]:
     stay = {item.id for item in _list_staying_ingress(wanted, seen)}
     for item in ownership.list_ingress(seen, wanted):
-        if item.id not in stay:
+        # AWS has a rule once, so two load balancers with one security group have one for both sites.
+        heirs = [name for name in wanted.neighbours if name.endswith(f":{item.first}")]
+        if item.id not in stay and heirs:
+            tags = _to_list({TAG_SITE: ownership.clean(heirs[0]), TAG_NODES: ""})
+            text = f"leave TCP {item.first} in {item.security_group} for {item.source} to {heirs[0]}"
+            yield Step("ec2", "create_tags", {"Resources": [item.id], "Tags": tags}, text)
+        elif item.id not in stay:
             request: dict[str, object] = {"GroupId": item.security_group, "SecurityGroupRuleIds": [item.id]}
             text = f"close TCP {item.first} in {item.security_group} for {item.source}"
             yield Step("ec2", "revoke_security_group_ingress", request, text)

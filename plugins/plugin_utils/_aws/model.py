@@ -61,6 +61,8 @@ class WantedListener:
     # Nodes of the inventory that keep what has their name in its tags: those of other sites where this one is to go,
     kept: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)  # and those that this run does not look at
+    # Names of the run's other sites: what has one in its tags is theirs, also where a node that has moved is named
+    neighbours: list[str] = field(default_factory=list)
 
     @property
     def routes_sessions(self) -> bool:
@@ -80,10 +82,11 @@ class Problem:
 class AwsError(Exception):
     """AWS could not be asked, or has refused; the message names cause and remedy."""
 
-    def __init__(self, problem: Problem, code: str = "") -> None:
+    def __init__(self, problem: Problem, code: str = "", done: int = 0) -> None:
         super().__init__(f"{problem.text} {problem.remedy}")
         self.problem = problem
         self.code = code  # AWS's own: "AccessDenied"
+        self.done = done  # steps that were carried out before
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,7 @@ class Seen:
     certificates: dict[str, SeenCertificate] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)  # id -> its VPC; those that do not exist are missing
     networks: list[str] = field(default_factory=list)  # CIDR blocks of the load balancer's VPC
+    has_policy: bool = True  # AWS knows the TLS policy that is wanted, where one is named
     now: float = 0.0
 
 
@@ -252,8 +256,12 @@ class PlacedListener:
 
 
 def name_listener(wanted: WantedListener) -> str:
-    """The key of a listener in ``PlanInput.aws``."""
-    return f"{wanted.site} at {wanted.load_balancer}"
+    """The key of a listener in ``PlanInput.aws``.
+
+    One that is to go may have the name of one that stays, whose node it was, and less is asked about it.
+    """
+    end = "" if wanted.present else ", to go"
+    return f"{wanted.site} at {wanted.load_balancer}{end}"
 
 
 def seen_arn(seen: Seen | Problem | None) -> str:

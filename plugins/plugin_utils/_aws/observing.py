@@ -93,6 +93,7 @@ def _add_what_is_checked(aws: Aws, wanted: WantedListener, seen: Seen) -> Seen:
         certificates={item.arn: item for item in read if item},
         instances=_read_instances(aws, instances) if instances else {},
         networks=_read_networks(aws, seen.load_balancer.vpc) if addresses else [],
+        has_policy=wanted.protocol != "HTTPS" or not wanted.tls_policy or _has_policy(aws, wanted.tls_policy),
     )
 
 
@@ -292,6 +293,15 @@ def _read_networks(aws: Aws, vpc: str) -> list[str]:
         for name, key in (("CidrBlockAssociationSet", "CidrBlock"), ("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock"))
         for block in item.get(name, [])
     ]
+
+
+def _has_policy(aws: Aws, name: str) -> bool:
+    try:
+        return bool(aws.call("elbv2", "describe_ssl_policies", Names=[name])["SslPolicies"])
+    except AwsError as error:
+        if error.code in ("SSLPolicyNotFound", "ValidationError"):
+            return False
+        raise
 
 
 def _read_certificate(aws: Aws, arn: str) -> SeenCertificate | None:

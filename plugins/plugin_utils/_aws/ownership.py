@@ -65,6 +65,8 @@ def is_own(tags: Tags, wanted: WantedListener) -> bool:
     wants = make_tags(wanted)
     if any(tags.get(name) != wants[name] for name in (TAG_INVENTORY, TAG_APPLICATION)):
         return False
+    if tags.get(TAG_SITE) in {clean(name) for name in wanted.neighbours}:
+        return False
     there = read_nodes(tags)
     if not wanted.present and there & name_nodes(wanted.kept):
         return False
@@ -108,15 +110,17 @@ def list_ingress(seen: Seen, wanted: WantedListener) -> list[SeenIngress]:
     return [item for item in seen.ingress if is_own(item.tags, wanted)]
 
 
-def name_group(wanted: WantedListener, kind: str, vpc: str, node: str = "") -> str:
+def name_group(wanted: WantedListener, kind: str, load_balancer: str, node: str = "") -> str:
     """The name of a target group: 32 characters at most, letters, digits and hyphens.
 
-    What cannot be changed of a target group is in the digest, so that another port or protocol is another group.
+    What cannot be changed of a target group is in the digest, so that another port or protocol is another group; the
+    load balancer, too: AWS lets a target group be at one only.
 
+    :param load_balancer: its ARN.
     :param node: "" for the group that has all nodes.
     """
     parts = (
         *(wanted.inventory, wanted.application, wanted.server_name, str(wanted.port)),
-        *(wanted.target_protocol, kind, vpc, node),
+        *(wanted.target_protocol, kind, load_balancer, node),
     )
     return f"{PREFIX}{wanted.application}-{digest(chr(0).join(parts), 12)}"

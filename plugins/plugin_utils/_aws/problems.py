@@ -74,7 +74,7 @@ def _check_port(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
 
 
 def _check_names(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
-    names = set(list_group_names(wanted, seen.load_balancer.vpc).values())
+    names = set(list_group_names(wanted, seen.load_balancer.arn).values())
     for item in seen.groups:
         if item.group.name in names and not ownership.is_own(item.tags, wanted):
             yield Problem(
@@ -84,11 +84,11 @@ def _check_names(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
             )
 
 
-def list_group_names(wanted: WantedListener, vpc: str) -> dict[str, str]:
+def list_group_names(wanted: WantedListener, load_balancer: str) -> dict[str, str]:
     """Node -> name of its target group; "" -> that of the group of all."""
     kind = choose_kind(wanted)
     nodes = [item.node for item in wanted.targets] if wanted.routes_sessions else []
-    return {node: ownership.name_group(wanted, kind, vpc, node) for node in ("", *nodes)}
+    return {node: ownership.name_group(wanted, kind, load_balancer, node) for node in ("", *nodes)}
 
 
 def choose_kind(wanted: WantedListener) -> str:
@@ -181,6 +181,11 @@ def choose_policy(wanted: WantedListener, seen: Seen) -> str:
 
 def _check_certificate(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
     arns = list_candidates(wanted, seen)
+    if not seen.has_policy:
+        text = f"AWS knows no TLS policy {wanted.tls_policy} here."
+        yield Problem(
+            "certificate", text, "Correct rtc_aws_tls_policy, or leave it out: the application's is taken then."
+        )
     if not arns:
         text = f"{seen.load_balancer.name} has no listener with TLS on port {wanted.like_port} to take one from"
         yield Problem(

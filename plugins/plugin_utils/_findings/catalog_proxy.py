@@ -420,8 +420,8 @@ ENTRIES = (
         severity="error",
         title="A node without the shared home",
         meaning=(
-            "It is no node of the cluster: behind the same proxy it would show users other data. Where none has one, it"
-            " may be that they could not be read, and it is a warning."
+            "It is no node of the cluster: behind the same proxy it would show users other data. Where none has one,"
+            " or the file of a node could not be read, it is a warning."
         ),
         detected=(
             "confluence.cluster.home in confluence.cfg.xml or jira.shared.home in cluster.properties is on some nodes"

@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog,
     kept_releases,
+    other_proxies,
     reachability,
     rules_application,
     rules_detection,
@@ -46,6 +47,7 @@ def evaluate(
         *rules_application.check_cookies(classification.sites),
         *several_nodes.check_sites(classification.sites),
         *several_nodes.check_left_out(plan_input, state),
+        *other_proxies.check(plan_input, classification),
     ]
     for node in classification.nodes:
         found += rules_detection.check_node(node)

@@ -10,6 +10,7 @@ Each text is complete: ports, protocols, health check, timeouts, and how a sessi
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ TUNNEL = 3600
 POLL = 120  # seconds; one long poll lasts a ping interval and its timeout at most
 INTERVAL, TIMEOUT = 10, 5  # seconds, of health checks
 BY_ONE_NODE = ("azure_gateway",)  # kinds that cannot choose a node by the query string
+TOP_PRIORITY = 100  # of F5's priority groups, the highest of which that has a member up is used
 FAILURES = 2  # of health checks in a row, until a node gets no more requests
 
 
@@ -39,7 +41,7 @@ class Backend:
 class Values:
     """All that an instruction needs of a site."""
 
-    name: str  # "confluence-9083"
+    name: str  # "rtc-confluence-9083-6e4b5a"
     server_name: str
     port: int
     tls: bool  # users speak TLS
@@ -50,6 +52,7 @@ class Values:
     health_codes: str
     idle: int  # seconds, at least
     certificate: str = "a certificate for the server name"
+    application_port: int = 443  # of the application's own address
 
     @property
     def scheme(self) -> str:
@@ -71,7 +74,7 @@ def collect_values(wanted: DesiredSite) -> Values:
     nodes = [Backend(node.host, node.upstream_host, labels.get(node.host, "")) for node in wanted.nodes]
     path, codes = HEALTH[first.service.kind]
     return Values(
-        name=f"rtc-{site.application}-{site.rtc_port}",
+        name=_make_name(site.application, site.server_name, site.rtc_port),
         server_name=site.server_name,
         port=site.rtc_port,
         tls=wanted.tls,
@@ -81,7 +84,13 @@ def collect_values(wanted: DesiredSite) -> Values:
         health_path=path,
         health_codes=codes,
         idle=max(IDLE[node.service.kind] for node in wanted.nodes),
+        application_port=wanted.application_port,
     )
+
+
+def _make_name(application: str, server_name: str, port: int) -> str:
+    """A name for what is made, for this site alone: a cluster or a device may serve several. Short, as lines are."""
+    return f"rtc-{application}-{port}-{hashlib.sha256(server_name.encode()).hexdigest()[:6]}"
 
 
 def render(kind: str, values: Values) -> str:
@@ -121,61 +130,90 @@ def _bracket(address: str) -> str:
 
 
 def _render_f5(values: Values) -> Iterator[str]:
-    name, ssl = values.name.replace("-", "_"), " server-ssl serverssl" if values.tls_behind else ""
+    name = values.name.replace("-", "_")
+    yours = "ADDRESS, CERTIFICATE, KEY and CHAIN" + (", and the nodes' AUTHORITY" if values.tls_behind else "")
     monitor = "https" if values.tls_behind else "http"
-    yield "For F5 BIG-IP, for tmsh (ADDRESS, CERTIFICATE, KEY and CHAIN are yours):"
+    yield f"For F5 BIG-IP, for tmsh ({yours} are yours):"
     yield f"create ltm monitor {monitor} {name} interval {INTERVAL} timeout {INTERVAL * FAILURES + 1} \\"
-    codes = "HTTP/1\\\\.[01] 200" if values.health_codes == "200" else "HTTP/1\\\\.[01] [234]"
+    codes = "HTTP/1.[01] 200" if values.health_codes == "200" else "HTTP/1.[01] [234]"
     lines = (f"GET {values.health_path} HTTP/1.1", f"Host: {values.server_name}", "Connection: close", "", "")
     request = "\\r\\n".join(lines)
     yield f'  send "{request}" \\'
     yield f'  recv "{codes}"'
     yield f"create ltm pool {name} monitor {name} \\"
     yield f"  load-balancing-mode round-robin {'min-active-members 1 ' if values.standing_by else ''}members add {{ \\"
-    for item, priority in [*((one, 10) for one in values.serving), *((one, 5) for one in values.standing_by)]:
+    first = [(item, TOP_PRIORITY) for item in values.serving]
+    # One after the other: each has a journal of its own.
+    others = [(item, TOP_PRIORITY - number) for number, item in enumerate(values.standing_by, 1)]
+    for item, priority in [*first, *others]:
         dot = "." if ":" in item.address else ":"
         yield f"  {item.address}{dot}{values.port} {{ priority-group {priority} }} \\"
     yield "  }"
     rules = values.routes_sessions
     if rules:
-        yield f"create ltm rule {name}_sid"
-        yield "  when HTTP_REQUEST {"
-        yield "    set sid [URI::query [HTTP::uri] sid]"
-        for item in values.serving:
-            yield f'    if {{ $sid ends_with ".{item.label}" }} {{'
-            yield f"      pool {name} member {item.address} {values.port}"
-            yield "    }"
-        yield "  }"
+        yield from _render_f5_rule(name, values)
+    yield f"create ltm profile http {name}_http defaults-from http \\"
+    yield "  insert-xforwarded-for enabled"
     yield f"create ltm profile tcp {name} defaults-from tcp idle-timeout {TUNNEL}"
     yield f"create ltm profile websocket {name}_ws defaults-from websocket"
-    client = ""
+    profiles = [name, f"{name}_http", f"{name}_ws"]
+    if rules:
+        profiles.append("oneconnect")  # without it the first request of a connection chooses the node for all others
     if values.tls:
+        profiles.append(f"{name}_tls")
         yield f"create ltm profile client-ssl {name}_tls defaults-from clientssl \\"
         yield "  cert-key-chain add { site { cert CERTIFICATE key KEY chain CHAIN } }"
-        client = f" {name}_tls"
-    yield f"create ltm virtual {name} destination ADDRESS:{values.port} ip-protocol tcp \\"
-    yield f"  profiles add {{ {name} http {name}_ws{client}{ssl} }} \\"
+    if values.tls_behind:
+        profiles.append(f"{name}_node")
+        yield f"create ltm profile server-ssl {name}_node \\"
+        yield "  defaults-from serverssl ca-file AUTHORITY peer-cert-mode require \\"
+        yield f"  server-name {values.server_name} authenticate-name {values.server_name}"
+    yield f"create ltm virtual {name} \\"
+    yield f"  destination ADDRESS:{values.port} ip-protocol tcp profiles add {{ \\"
+    yield from (f"  {profile} \\" for profile in profiles)
+    yield "  } \\"
     yield f"  pool {name} source-address-translation {{ type automap }}" + (" \\" if rules else "")
     if rules:
         yield f"  rules {{ {name}_sid }}"
     yield "save sys config"
 
 
+def _render_f5_rule(name: str, values: Values) -> Iterator[str]:
+    """By this command, as ``create ltm rule`` opens an editor."""
+    yield "load sys config from-terminal merge"
+    yield f"ltm rule {name}_sid {{"
+    yield "  when HTTP_REQUEST {"
+    yield "    set sid [URI::query [HTTP::uri] sid]"
+    for item in values.serving:
+        yield f'    if {{ $sid ends_with ".{item.label}" }} {{'
+        yield f"      pool {name} member {item.address} {values.port}"
+        yield "    }"
+    yield "  }"
+    yield "}"
+    yield "Press Ctrl-D there: it ends what is loaded. Then go on:"
+
+
 def _render_azure(values: Values) -> Iterator[str]:
     protocol = "Https" if values.tls_behind else "Http"
     certificate = " --ssl-cert CERTIFICATE" if values.tls else ""
+    authority = " --root-certs $name" if values.tls_behind else ""
     yield "For Azure Application Gateway v2, with the Azure CLI (GROUP, GATEWAY, FRONTEND, CERTIFICATE are yours):"
+    if values.tls_behind:
+        yield "So is AUTHORITY, the file of the authority of the nodes' certificates, where that is no public one."
     yield 'gateway="az network application-gateway"'
-    yield f'name={values.name}; options="-g GROUP --gateway-name GATEWAY -n $name"'
+    yield f"name={values.name}"
+    yield 'options="-g GROUP --gateway-name GATEWAY -n $name"'
     yield f"$gateway frontend-port create $options --port {values.port}"
     yield f"$gateway probe create $options --protocol {protocol} \\"
     yield f"  --host {values.server_name} --path {values.health_path} \\"
     yield f"  --interval {INTERVAL} --timeout {TIMEOUT} --threshold {FAILURES} \\"
     yield f"  --match-status-codes {values.health_codes}"
+    if values.tls_behind:
+        yield "$gateway root-cert create $options --cert-file AUTHORITY"
     yield f"$gateway address-pool create $options --servers {values.serving[0].address}"
     yield f"$gateway http-settings create $options --port {values.port} --protocol {protocol} \\"
     yield f"  --host-name {values.server_name} --timeout {POLL} --probe $name \\"
-    yield "  --cookie-based-affinity Disabled --connection-draining-timeout 30"
+    yield "  --cookie-based-affinity Disabled --connection-draining-timeout 30" + authority
     yield "$gateway http-listener create $options --frontend-ip FRONTEND --frontend-port $name \\"
     yield f"  --host-name {values.server_name}{certificate}"
     yield "$gateway rule create $options --rule-type Basic --priority 190 \\"
@@ -189,6 +227,8 @@ def _render_azure(values: Values) -> Iterator[str]:
 
 def _render_kubernetes(values: Values) -> Iterator[str]:
     yield "For Kubernetes, by the Gateway API: an Ingress has ports 80 and 443 only. CLASS and SECRET are yours."
+    if values.tls_behind:
+        yield "So is AUTHORITY, a ConfigMap with the authority of the nodes' certificates in its key ca.crt."
     if values.standing_by:
         names = ", ".join(item.node for item in values.standing_by)
         yield f"A Service has no endpoints that stand by: when the node fails, put another one in: {names}."
@@ -201,6 +241,8 @@ def render_manifest(values: Values) -> str:
     if values.routes_sessions:
         services += [(f"{values.name}-{item.label}", [item]) for item in values.serving]
     documents = [_render_service(name, nodes, values) for name, nodes in services]
+    if values.tls_behind:
+        documents += [_render_backend_tls(name, values) for name, _nodes in services]
     return "---\n" + "---\n".join([*documents, _render_gateway(values), _render_route(values)])
 
 
@@ -223,6 +265,17 @@ def _name_family(nodes: list[Backend]) -> str:
         return f"IPv{ipaddress.ip_address(nodes[0].address).version}"
     except ValueError:
         return "FQDN"
+
+
+def _render_backend_tls(name: str, values: Values) -> str:
+    """Without it, a gateway speaks HTTP to the nodes."""
+    lines = [
+        *("apiVersion: gateway.networking.k8s.io/v1", "kind: BackendTLSPolicy", "metadata:", f"  name: {name}"),
+        *("spec:", "  targetRefs:", '  - group: ""', "    kind: Service", f"    name: {name}", "  validation:"),
+        *(f"    hostname: {values.server_name}", "    caCertificateRefs:"),
+        *('    - group: ""', "      kind: ConfigMap", "      name: AUTHORITY"),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _render_gateway(values: Values) -> str:
@@ -301,8 +354,13 @@ def render_traefik_dynamic(values: Values) -> str:
         lines += [f"      service: {name}", *(["      tls: {}"] if values.tls else [])]
     lines.append("  services:")
     if values.standing_by:
-        lines += [f"    {top}:", "      failover:", f"        service: {top}-first", f"        fallback: {top}-others"]
-        services = {f"{top}-first": values.serving, f"{top}-others": values.standing_by}
+        nodes = [*values.serving, *values.standing_by]
+        services = {f"{top}-node{number}": [item] for number, item in enumerate(nodes, 1)}
+        for number in range(1, len(nodes)):  # one after the other, each of which has a journal of its own
+            name = top if number == 1 else f"{top}-from{number}"
+            after = f"{top}-from{number + 1}" if number + 1 < len(nodes) else f"{top}-node{number + 1}"
+            lines += [f"    {name}:", "      failover:", f"        service: {top}-node{number}"]
+            lines.append(f"        fallback: {after}")
     for name, nodes in services.items():
         lines += [f"    {name}:", "      loadBalancer:", "        passHostHeader: true", "        healthCheck:"]
         lines += [
@@ -310,8 +368,14 @@ def render_traefik_dynamic(values: Values) -> str:
             f"          interval: {INTERVAL}s",
             f"          timeout: {TIMEOUT}s",
         ]
+        if values.tls_behind:
+            lines.append(f"        serversTransport: {top}")
         lines += ["        servers:"]
         lines += [f'        - url: "{values.scheme}://{_bracket(item.address)}:{values.port}"' for item in nodes]
+    if values.tls_behind:
+        # The certificate is for the server name, and the nodes are asked by address.
+        lines += ["  serversTransports:", f"    {top}:", f"      serverName: {values.server_name}"]
+        lines += ['      rootCAs: ["/path/to/upstream-ca.pem"]']
     return "\n".join(lines) + "\n"
 
 
@@ -322,12 +386,14 @@ def _render_aws(values: Values) -> Iterator[str]:
     yield f"  the health check and the targets as above, on port {values.port}"
     if values.routes_sessions:
         yield "- one more target group for each node, with that node alone"
-    certificate = ", certificate and policy as those of the listener on 443" if values.tls else ""
+    certificate = (
+        f", certificate and policy as those of the listener on {values.application_port}" if values.tls else ""
+    )
     yield f"- listener: {protocol} on port {values.port}{certificate}; forward to the target group of all"
     for item in values.serving if values.routes_sessions else []:
         yield f"- rule: query string, key sid, value *.{item.label}: forward to the target group of {item.node}"
     yield f"- load balancer: idle timeout at least {values.idle} s"
-    yield f"- security group of the load balancer: TCP {values.port} from where 443 is open"
+    yield f"- security group of the load balancer: TCP {values.port} from where {values.application_port} is open"
     yield f"- security group of the nodes: TCP {values.port} from the load balancer"
 
 

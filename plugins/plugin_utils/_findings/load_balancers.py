@@ -47,11 +47,11 @@ ENTRIES: tuple[FindingType, ...] = (
     FindingType(
         id="RTC483",
         severity="error",
-        title="No certificate for the listener",
+        title="No certificate, or no TLS policy, for the listener",
         meaning="Browsers refuse a certificate that is not for the server name; AWS refuses one that is not issued.",
         detected=(
             "Neither rtc_aws_certificate nor a certificate of the application's listener exists, is issued, has not"
-            " expired, and is for the server name."
+            " expired, and is for the server name. Or AWS does not know rtc_aws_tls_policy."
         ),
         remedy="Set rtc_aws_certificate to the ARN of an issued certificate for the server name.",
         role="aws_listener",

@@ -48,6 +48,49 @@ ENTRIES = (
         remedy="Load the module, and run again: a2enmod proxy_hcheck on Debian.",
     ),
     FindingType(
+        id="RTC492",
+        severity="warning",
+        title="Another node than until now would serve RTC",
+        meaning=(
+            "Without a shared store the first node in the inventory serves, and each has a journal of its own: what was"
+            " done at the other one is not known there. An inventory that a program makes may change its order."
+        ),
+        detected=(
+            "The virtual host that a run has written passes RTC on to one node of the site, the inventory names another"
+            " one first, and both are there."
+        ),
+        remedy="Put the node that serves first in its group, or set rtc_store_url: then all nodes serve.",
+    ),
+    FindingType(
+        id="RTC493",
+        severity="error",
+        title="Another proxy forwards to the application, too",
+        meaning=(
+            "A site has one proxy that gets RTC. Users who come by the other one, as when it takes the address over,"
+            " have none: a warning. Where each node has a proxy of its own, one of them would be taken for that of the"
+            " site, and the other nodes' connectors would be opened for it: an error."
+        ),
+        detected=(
+            "A proxy that runs on another host has a virtual host of the server name that forwards to a node, and none"
+            " that forwards to the RTC port."
+        ),
+        remedy=(
+            "Give the other proxy a virtual host of the RTC port by hand, as the first one has it. A run with another"
+            " rtc_proxy would take that of the first away."
+        ),
+    ),
+    FindingType(
+        id="RTC494",
+        severity="error",
+        title="Two nodes have one address",
+        meaning="The proxy would reach one node by the addresses of both, and sessions of the other would end.",
+        detected="The address by which the proxy is to reach a node is that of another node of the site.",
+        remedy=(
+            "Give the connector in server.xml the address that the proxy reaches the node by, or let the proxy's"
+            " virtual host of the application name each node by an address of its own."
+        ),
+    ),
+    FindingType(
         id="RTC495",
         severity="error",
         title="Projects are moved into the store",

@@ -161,6 +161,8 @@ def _check_cut_off(wanted: DesiredSite, use: ProxyUse, node: Node, decided: Desi
         resolved = node.facts.resolves.get(name, [])
         if here and (name in (address, "localhost") or address in resolved):
             continue
+        if routing.is_loopback(name) and not here and proxy_route.host != node.host:
+            continue  # another node's own proxy, which leads there
         if here and written and proxy_route.vhost.managed:
             continue  # written anew, with the new address
         if proxy_route.where in seen:

@@ -30,11 +30,17 @@ SHARED = (  # settings that all nodes of a site have in common
     "protocol",
     "application_port",
     "store_ca",
+    "origins",
     "manage_application_vhost",
     "tls_certificate",
+    "aws_deregistration_delay",
 )
 # Settings of which that of the first node counts: another one of a further node would have no effect.
-OF_FIRST = ("listen", "tls_key", "upstream_ca", "upstream_name")
+OF_FIRST = (
+    *("listen", "tls_key", "upstream_ca", "upstream_name"),
+    *("aws_load_balancer", "aws_region", "aws_profile", "aws_role_arn", "aws_endpoint_url", "aws_certificate"),
+    *("aws_tls_policy", "aws_peered"),
+)
 
 
 def check_hosts(plan_input: PlanInput) -> list[Finding]:

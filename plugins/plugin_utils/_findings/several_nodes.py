@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.modules import HEALTH
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredProxy, DesiredSite, DesiredState
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import same_machine
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 
 _BY_ADDRESS = ("ip_hash", "source", "hash $remote_addr", "hash $binary_remote_addr", "stick src")
@@ -48,8 +50,10 @@ def check_left_out(plan_input: PlanInput, state: DesiredState) -> Iterator[Findi
         key = f"vhost {proxy.kind} {proxy.rtc.plan.name}"  # the same one, whatever the inventory's name was
         inventory = {name_owner(host, site.application): host for host in plan_input.groups.get(site.application, [])}
         for entry in plan_input.facts[proxy.host].managed.entries:
-            ours = entry.inventory == plan_input.inventory or entry.key == key
-            if entry.kind != "vhost" or not ours or not mine & set(entry.owners):
+            # A node that is new has no part in it yet, and would be the only one that is left.
+            same = entry.key == key
+            ours = same or (entry.inventory == plan_input.inventory and mine & set(entry.owners))
+            if entry.kind != "vhost" or not ours:
                 continue
             hosts = [inventory[owner] for owner in entry.owners if owner in inventory]
             left = [host for host in hosts if host not in plan_input.facts and host not in plan_input.failed]
@@ -70,13 +74,54 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
     yield from _check_versions(classified)
     yield from _check_shared_home(classified)
     yield from _check_secrets(classified)
+    yield from _check_addresses(classified, wanted)
     if wanted.proxy:
         yield from _check_modules(classified, wanted.proxy)
         yield from _check_health(classified, wanted.proxy)
         yield from _check_rtc_stickiness(classified, wanted.proxy)
     if not classified.settings.store_url:
-        host = classified.nodes[0].host
-        yield make("RTC419", host, f"{classified.site.name}: {host} serves RTC, the others stand by.")
+        yield from _report_who_serves(classified, wanted)
+
+
+def _check_addresses(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Virtual machines behind NAT have one address each, which is the same for all."""
+    first: dict[str, str] = {}
+    for node, decided in zip(classified.nodes, wanted.nodes, strict=True):
+        if wanted.proxy is None or node.settings.aws_target:
+            continue
+        other = first.setdefault(decided.upstream_host, node.host)
+        if other != node.host and not same_machine(node.facts, _facts_of(classified, other)):
+            why = decided.evidence["upstream_host"]
+            text = f"{classified.site.name}: the proxy would reach {other} and {node.host} by {decided.upstream_host}"
+            yield make("RTC494", node.host, f"{text} ({why}).")
+
+
+def _facts_of(classified: ClassifiedSite, host: str) -> HostFacts:
+    return next(node.facts for node in classified.nodes if node.host == host)
+
+
+def _report_who_serves(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Which node is active; and whether it is another one than before, which only the order of the inventory says."""
+    host, before = classified.nodes[0].host, _find_serving(classified, wanted)
+    written = bool(wanted.proxy and wanted.proxy.rtc.written)
+    serves = host if written or not before else before  # what is left as it is goes on as it does
+    others = "the others stand by"
+    if written and wanted.proxy and wanted.proxy.kind == "nginx" and len(wanted.nodes) > 2:
+        others = f"{wanted.nodes[1].host} stands by, and no other: nginx would give requests to several in turn"
+    yield make("RTC419", host, f"{classified.site.name}: {serves} serves RTC, {others}.")
+    if written and before not in ("", host):
+        text = f"{classified.site.name}: {host} would serve RTC, and until now {before} does."
+        remedy = f"Put {before} before {host} in the group {classified.site.application}, if it is to go on serving."
+        yield make("RTC492", host, text, remedy=remedy)
+
+
+def _find_serving(classified: ClassifiedSite, wanted: DesiredSite) -> str:
+    """The node that alone is active by the proxy's virtual host; "" where several are, or it is no node any more."""
+    for proxy_route in classified.proxy.rtc if classified.proxy else []:
+        active = {item.host for item in proxy_route.route.upstreams if not item.backup}
+        if len(active) == 1:
+            return next((node.host for node in wanted.nodes if node.upstream_host in active), "")
+    return ""
 
 
 def _check_versions(classified: ClassifiedSite) -> Iterator[Finding]:
@@ -90,6 +135,12 @@ def _check_shared_home(classified: ClassifiedSite) -> Iterator[Finding]:
     having = [node for node in classified.nodes if node.application.shared_home]
     lacking = [node for node in classified.nodes if not node.application.shared_home]
     for node in lacking if having else ():
+        unknown = _explain_unknown_home(node)
+        if unknown:
+            text = f"{classified.site.name}: it is unknown whether {node.host} has the shared home"
+            there = f"{having[0].application.shared_home}, as {having[0].host} has it"
+            yield make("RTC463", node.host, f"{text} {there}: {unknown}.", severity="warning")
+            continue
         yield make(
             "RTC463",
             node.host,
@@ -104,10 +155,20 @@ def _check_shared_home(classified: ClassifiedSite) -> Iterator[Finding]:
         yield make("RTC463", first.host, text, [_name_file(first)], severity="warning")
 
 
+_NAMING = {"confluence": "confluence.cfg.xml", "jira": "cluster.properties"}  # the file that names the shared home
+
+
+def _explain_unknown_home(node: Node) -> str:
+    """Why a node that seems to have no shared home may have one; "" where there is none: the end of a sentence."""
+    if not node.application.home:
+        return "its own home was not found"
+    path = f"{node.application.home}/{_NAMING[node.kind]}"
+    return next((f"{path}: {item.reason.rstrip('.')}" for item in node.facts.unreadable if item.what == path), "")
+
+
 def _name_file(node: Node) -> str:
     """The file that names the shared home."""
-    name = {"confluence": "confluence.cfg.xml", "jira": "cluster.properties"}[node.kind]
-    return f"{node.host}: {node.application.home or 'its home, which is unknown'}/{name}"
+    return f"{node.host}: {node.application.home or 'its home, which is unknown'}/{_NAMING[node.kind]}"
 
 
 def _check_secrets(classified: ClassifiedSite) -> Iterator[Finding]:

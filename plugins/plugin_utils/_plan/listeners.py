@@ -64,10 +64,18 @@ def list_listeners(plan_input: PlanInput, state: DesiredState) -> list[PlacedLis
                 name = f"{settings.server_name or host}:{settings.port or DEFAULT_PORTS[kind]}"
                 going.setdefault((kind, settings.aws_load_balancer, name), []).append(host)
     gone = {(host, key[0]) for key, hosts in going.items() for host in hosts}
-    return [
+    placed = [
         *(_make_wanted(site, plan_input) for site in behind),
         *(_make_unwanted(*key, hosts, gone, plan_input) for key, hosts in going.items()),
     ]
+    return [_name_neighbours(item, behind) for item in placed]
+
+
+def _name_neighbours(item: PlacedListener, behind: Iterable[DesiredSite]) -> PlacedListener:
+    wanted = item.wanted
+    names = [site.site.name for site in behind if site.site.application == wanted.application]
+    neighbours = [name for name in names if name != wanted.site]
+    return dataclasses.replace(item, wanted=dataclasses.replace(wanted, neighbours=neighbours))
 
 
 def is_configured(site: DesiredSite, plan_input: PlanInput) -> bool:
@@ -159,13 +167,17 @@ def _make_unwanted(
 
 def find_orphans(placed: Iterable[PlacedListener], plan_input: PlanInput) -> Iterator[PlacedListener]:
     """Listeners of this inventory whose nodes it does not have any more, as listeners that are to go."""
+    placed = list(placed)
     known = ownership.name_nodes(host for kind in KINDS for host in plan_input.groups.get(kind, []))
+    staying = [item.wanted for item in placed if item.wanted.present]
     found: dict[str, PlacedListener] = {}
     for item in placed:
         seen = (plan_input.aws or {}).get(name_listener(item.wanted))
         for listener in seen.listeners if isinstance(seen, Seen) else []:
             tags = listener.tags
             mine = tags.get(TAG_INVENTORY) == ownership.clean(plan_input.inventory) and ownership.is_ours(tags)
+            # All nodes of a site may have got other names: it is known by its own, then.
+            mine = mine and not any(ownership.is_own(tags, wanted) for wanted in staying)
             if mine and not ownership.read_nodes(tags) & known and listener.load_balancer == seen_arn(seen):
                 wanted = dataclasses.replace(
                     item.wanted,
@@ -175,6 +187,7 @@ def find_orphans(placed: Iterable[PlacedListener], plan_input: PlanInput) -> Ite
                     targets=[],
                     kept=[],
                     unseen=[],
+                    neighbours=[one.site for one in staying if one.application == tags.get(TAG_APPLICATION)],
                     present=False,
                 )
                 found.setdefault(listener.arn, dataclasses.replace(item, wanted=wanted, standing_by=()))
@@ -193,7 +206,7 @@ def add_listeners(plan: Plan, placed: Iterable[PlacedListener], plan_input: Plan
             one
             for other in placed
             for one in [(plan_input.aws or {}).get(name_listener(other.wanted))]
-            if isinstance(one, Seen) and other.wanted.load_balancer == item.wanted.load_balancer
+            if isinstance(one, Seen) and _is_at_same(other, item)
         )
         removed = any(one.remove_orphans for one in plan_input.settings.get(item.host, {}).values())
         if removed or plan_input.absent:
@@ -201,6 +214,11 @@ def add_listeners(plan: Plan, placed: Iterable[PlacedListener], plan_input: Plan
         else:
             text = f"listener for {item.wanted.site} at {item.wanted.load_balancer}"
             plan.hosts[item.host].work.append(Work(item.wanted.site, "orphan", f"aws {text}", text))
+
+
+def _is_at_same(one: PlacedListener, other: PlacedListener) -> bool:
+    """Whether two listeners are at one load balancer: another region or account has others of that name."""
+    return one.wanted.load_balancer == other.wanted.load_balancer and one.access == other.access
 
 
 def _add(plan: Plan, item: PlacedListener, seen: Seen) -> None:

@@ -165,6 +165,7 @@ class ProxyUse:
     application: list[ProxyRoute] = field(default_factory=list)  # routes to the applications' connectors
     rtc: list[ProxyRoute] = field(default_factory=list)  # routes to the RTC port
     others: list[ProxyRoute] = field(default_factory=list)  # routes of other proxies to the applications' connectors
+    passing: frozenset[str] = frozenset()  # all hosts whose proxies pass RTC on
     listen: list[str] = field(default_factory=list)  # rtc_listen of its host
     evidence: str = ""
 

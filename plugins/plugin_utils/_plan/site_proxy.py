@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
 
+PROVIDERS = tuple(kind for kind in UNMANAGED_PROXIES if kind != "other")  # which run on no host of the inventory
 PUBLISHERS = ("docker-proxy", "conmon", "rootlessport")  # they hold the host's ports that lead to containers
 
 
@@ -41,6 +42,9 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     ]
     if first.settings.proxy:
         host, why = first.settings.proxy, f"rtc_proxy is {first.settings.proxy}"
+    elif first.settings.proxy_kind in PROVIDERS:
+        # What forwards to Tomcat on the nodes themselves is behind it.
+        host, why = "", f"rtc_proxy_kind is {first.settings.proxy_kind}"
     else:
         host, why = _detect_host(members, application, rtc, plan_input, route_index)
     if not why:
@@ -48,6 +52,7 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     use = ProxyUse(host, "", plan_input.facts.get(host), evidence=why)
     use.application = [proxy_route for proxy_route in application if proxy_route.host == host]
     use.rtc = [proxy_route for proxy_route in rtc if proxy_route.host == host]
+    use.passing = frozenset(proxy_route.host for proxy_route in rtc)
     use.local = next((node.host for node in members if use.facts and routing.same_machine(node.facts, use.facts)), "")
     of_proxy = plan_input.settings_of(host, first.kind)
     use.kind, use.proxy = _decide_kind(use, first.settings, of_proxy)

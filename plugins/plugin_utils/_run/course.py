@@ -121,11 +121,18 @@ def _list_missing(site: Site, plan: Plan, plan_input: PlanInput) -> set[str]:
     """
     kind = site.application
     mine = {name_owner(host, kind) for host in site.nodes}
+    # Of nodes that are new no record tells: by the virtual host that would be written.
+    written = {
+        (host, f"vhost {item.kind} {item.name}")
+        for host, host_plan in plan.hosts.items()
+        for item in host_plan.vhosts
+        if item.site == site.name
+    }
     recorded = {
         owner
-        for facts in plan_input.facts.values()
+        for host, facts in plan_input.facts.items()
         for entry in facts.managed.entries
-        if mine & set(entry.owners)
+        if mine & set(entry.owners) or (host, entry.key) in written
         for owner in entry.owners
     }
     placed = {host for one in plan.sites if one.application == kind for host in one.nodes}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
@@ -28,8 +29,12 @@ _VHOST_FORMAT = "vhost_combined"  # the same of several servers in one file, as 
 # comes when it ends. A process of prefork can do nothing else meanwhile, and there are few of them.
 _KEEP_ALIVE_SECONDS = 60
 
+# httpd's own: of "balancer://NAME", and of what stickysession names (PROXY_BALANCER_MAX_NAME_SIZE and _STICKY_SIZE).
+_MOST_OF_POOL, _MOST_OF_COOKIE = 63, 63
+
 # mod_proxy_http took over the upgrade from mod_proxy_wstunnel in this version (its documentation, "upgrade=").
 _UPGRADE_SINCE = (2, 4, 47)
+_OLD_UPGRADE = "-ws"  # what the name of the pool for WebSockets ends in, where that is another one
 
 
 def modules(vhost: VhostPlan, version: str) -> list[str]:
@@ -197,7 +202,7 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str,
         options += " upgrade=websocket"
     lines: list[str] = []
     if len(target.upstreams) > 1:
-        pool = f"balancer://{me}{target.suffix}".replace("_", "-")
+        pool = _name_pool(me, target)
         lines += _render_pool(me, target, pool, options + _render_health(target, health))
         base, given = pool, ""
     else:
@@ -212,6 +217,17 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str,
         f'ProxyPass "{path}" "{url}"{given} nocanon',
         "",
     ]
+
+
+def _name_pool(me: str, target: ForwardedPath, end: str = "") -> str:
+    begin = "balancer://"
+    name = _shorten(f"{me}{target.suffix}".replace("_", "-"), _MOST_OF_POOL - len(begin) - len(_OLD_UPGRADE))
+    return begin + name + end
+
+
+def _shorten(name: str, most: int) -> str:
+    """A name that may be this long; a longer one ends in a digest of it, so that two stay two."""
+    return name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _render_guarded(target: ForwardedPath, options: str) -> list[str]:
@@ -234,8 +250,13 @@ def _render_guarded(target: ForwardedPath, options: str) -> list[str]:
 def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> list[str]:
     lines = [f'<Proxy "{pool}">']
     routes = target.labels or [f"n{number}" for number in range(1, len(target.upstreams) + 1)]
+    standby = 0
     for route, item in zip(routes, target.upstreams):
         backup = " status=+H" if item.backup else ""
+        if item.backup and target.tunnel:
+            # One RTC server is active at a time: of the spares of one set each would have a part of the requests.
+            backup += f" lbset={standby}" if standby else ""
+            standby += 1
         lines.append(f'    BalancerMember "{_format_url(item)}" route={route} {options}{backup}')
     if target.labels:
         # byrequests counts the requests within sessions, too, and forgets none: a node that had many of them, and comes
@@ -244,7 +265,7 @@ def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> lis
         return [*lines, "    ProxySet lbmethod=bybusyness stickysession=sid", "</Proxy>"]
     if target.tunnel and len(target.primaries) == 1:
         return [*lines, "    ProxySet lbmethod=byrequests", "</Proxy>"]
-    cookie = f"{me.upper()}_NODE"
+    cookie = _shorten(me.upper(), _MOST_OF_COOKIE - len("_NODE")).upper() + "_NODE"
     return [
         *lines,
         f"    ProxySet lbmethod=byrequests stickysession={cookie}",
@@ -268,7 +289,7 @@ def _render_old_upgrade(me: str, target: ForwardedPath, path: str, options: str)
     prefix = path.rstrip("/")
     lines, place = [], f"{scheme}://{rendering.bracket(item.host)}:{item.port}"
     if target.labels:
-        place = f"balancer://{me}{target.suffix}-ws".replace("_", "-")
+        place = _name_pool(me, target, _OLD_UPGRADE)
         sockets = [dataclasses.replace(one, scheme=scheme) for one in target.upstreams]
         again = dataclasses.replace(target, upstreams=sockets)
         lines = _render_pool(me, again, place, options + _render_health(again, ""))

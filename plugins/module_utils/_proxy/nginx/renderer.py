@@ -73,10 +73,21 @@ def _render_upstream(me: str, target: ForwardedPath, reuse: bool) -> str:
     if several and not target.labels:
         lines.append("    hash $remote_addr consistent;")
     passive = f" max_fails=1 fail_timeout={rendering.HEALTH_SECONDS * rendering.HEALTH_FALL}s" if target.labels else ""
-    lines += [f"    server {_format_server(item)}{passive};" for item in target.upstreams]
+    lines += [f"    server {_format_server(item)}{passive};" for item in _list_servers(target)]
     if reuse:
         lines.append("    keepalive 32;")
     return "\n".join([*lines, "}", ""])
+
+
+def _list_servers(target: ForwardedPath) -> list[Upstream]:
+    """The upstreams, with one backup at most for RTC: nginx gives requests to several in turn, without an order.
+
+    Without labels one RTC server is active at a time. Several would each have a part of a session's requests, and
+    write into a journal of its own.
+    """
+    if not target.tunnel:
+        return target.upstreams
+    return [*target.primaries, *[item for item in target.upstreams if item.backup][:1]]
 
 
 def _render_session_routes(me: str, target: ForwardedPath, reuse: bool) -> str:

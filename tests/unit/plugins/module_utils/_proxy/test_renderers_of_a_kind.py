@@ -55,6 +55,30 @@ def test_apache_keeps_connections_of_who_polls_for_longer_than_a_ping_interval(t
     assert "KeepAlive" not in host.text()
 
 
+@pytest.mark.parametrize("role", ["rtc", "application"])
+@pytest.mark.parametrize("version", ["2.4.37", "2.4.62"])
+def test_apache_takes_the_pools_of_a_server_name_of_any_length(tmp_path, monkeypatch, version, role):
+    """httpd does not start with a name of a balancer, or of what keeps a client at its node, of more than 63 signs."""
+    host = Host("apache", tmp_path / "root", monkeypatch, version)
+    pools, cookies = set(), set()
+    for long in (
+        "confluence.corp.example.com",
+        f"confluence.{'b' * 60}.example.com",
+        f"confluence.{'b' * 60}.example.org",
+    ):
+        ups = ACTIVE if role == "rtc" else [{**item, "label": ""} for item in ACTIVE]
+        host.write(plan("apache", role=role, name=f"{role}-confluence-{long}-9083", server_name=long, upstreams=ups))
+        files = (host.root / "etc/apache2/sites-available").glob(f"*{long}*")
+        text = "".join(file.read_text() for file in files)
+        pools |= set(re.findall(r'<Proxy "(balancer://[^"]*)">', text))
+        cookies |= set(re.findall(r"stickysession=(\S+)", text))
+        for name in re.findall(r"balancer://[\w-]+", text):
+            assert f'<Proxy "{name}">' in text
+    assert len(pools) == 3 * (2 if (version, role) == ("2.4.37", "rtc") else 1)
+    assert len(cookies) == (1 if role == "rtc" else 3)
+    assert max(map(len, pools | cookies)) <= 63
+
+
 def test_failover_asks_rtc_and_ends_what_is_left_at_the_other_node(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch)
     several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end > 20} for end in (20, 21)]
@@ -63,6 +87,25 @@ def test_failover_asks_rtc_and_ends_what_is_left_at_the_other_node(tmp_path, mon
     assert "on-marked-up shutdown-backup-sessions" in host.text()
     host.write(plan("haproxy", upstreams=several))
     assert "tcp-check" in host.text(), "the add-on's own service has no /readyz"
+
+
+@pytest.mark.parametrize("kind", ["nginx", "apache", "haproxy"])
+def test_of_several_that_stand_by_one_serves_at_a_time(tmp_path, monkeypatch, kind):
+    """Tried with the real servers: nginx, and httpd within one set, give requests to all backups in turn."""
+    host = Host(kind, tmp_path / "root", monkeypatch)
+    ups = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end > 20} for end in range(20, 24)]
+    host.write(plan(kind, upstreams=ups, health="/readyz"))
+    text = host.text()
+    if kind == "nginx":
+        assert re.findall(r"server (192\S+):9083( backup)?;", text) == [("192.0.2.20", ""), ("192.0.2.21", " backup")]
+    elif kind == "apache":
+        sets = dict(
+            re.findall(r'BalancerMember "http://(192\S+):9083".* status=\+H(?: lbset=(\d))?$', text, re.MULTILINE)
+        )
+        assert sets == {"192.0.2.21": "", "192.0.2.22": "1", "192.0.2.23": "2"}
+    else:
+        assert len(re.findall(r"^    server .* backup$", text, re.MULTILINE)) == 3
+        assert "allbackups" not in text
 
 
 def test_a_link_of_ours_that_points_elsewhere_is_mended(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 
@@ -97,13 +98,71 @@ def test_each_text_has_the_values_of_the_site(kind, tls_behind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_report_breaks_no_line_that_is_to_be_copied(kind, cluster):
-    text = instructions.render(kind, values_of(cluster(kind, **STORE)))
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_report_breaks_no_line_that_is_to_be_copied(kind, tls, cluster):
+    values = values_of(cluster(kind, **STORE))
+    text = instructions.render(kind, dataclasses.replace(values, tls=tls, tls_behind=tls))
     prose = re.compile(r"^(- )?[A-Z][a-z].*[.:]$|^- |^  the ")
     lines = [line for line in text.partition("\n\n")[2].splitlines() if not prose.match(line)]
     shown = "\n".join(report_text.render_finding(catalog.make("RTC487", "wiki1", "Text.", remedy=text)))
     for line in lines:
         assert f"{line}\n" in f"{shown}\n", line
+
+
+def test_two_sites_have_names_of_their_own(cluster):
+    """What has the name of the one would be overwritten by the other, or refused."""
+    long = f"wiki.{'a' * 60}.example.com"
+    names = {"wiki.example.com", "wiki.example.org", long, long + ".au"}
+    found = {name: values_of(cluster("f5", **{**STORE, "rtc_server_name": name})).name for name in names}
+    assert found["wiki.example.com"].startswith("rtc-confluence-9083-")
+    assert len(set(found.values())) == len(names)
+    for name in found.values():
+        assert re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", name)
+        assert len(f"{name}-{'0' * 8}") <= 63, "Kubernetes takes no longer one for a Service"
+
+
+def test_f5_looks_at_each_request(cluster):
+    """By connection, as it does by itself, the first request would choose the node for all sessions that follow."""
+    several = instructions.render("f5", values_of(cluster("f5", **STORE)))
+    assert re.search(r"profiles add \{[^}]* oneconnect\b[^}]*\}", several)
+    assert "oneconnect" not in instructions.render("f5", values_of(cluster("f5")))
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_who_ends_tls_at_the_nodes_checks_their_certificate_against_the_server_name(cluster, store):
+    values = dataclasses.replace(values_of(cluster("f5", **(STORE if store else {}))), tls=True, tls_behind=True)
+    f5 = instructions.render("f5", values)
+    (profile,) = re.findall(
+        r"profile server-ssl (\S+) .*\n.*ca-file.*require.*\n.*authenticate-name wiki.example.com", f5
+    )
+    assert re.search(rf"profiles add \{{[^}}]* {profile} [^}}]*\}}", f5)
+    found = list_objects(values)
+    policies = [item["spec"] for item in found if item["kind"] == "BackendTLSPolicy"]
+    assert {item["validation"]["hostname"] for item in policies} == {"wiki.example.com"}
+    services = {item["metadata"]["name"] for item in found if item["kind"] == "Service"}
+    assert {target["name"] for item in policies for target in item["targetRefs"]} == services
+    http = yaml.safe_load(instructions.render_traefik_dynamic(values))["http"]
+    used = {one["loadBalancer"]["serversTransport"] for one in http["services"].values() if "loadBalancer" in one}
+    assert {name: one["serverName"] for name, one in http["serversTransports"].items()} == dict.fromkeys(
+        used, "wiki.example.com"
+    )
+
+
+def test_nodes_that_stand_by_do_so_one_after_the_other(cluster):
+    values = values_of(cluster("f5"))
+    nodes = [Backend(f"wiki{number}", f"10.0.0.{number}") for number in (2, 3, 4)]
+    values = dataclasses.replace(values, standing_by=nodes)
+    priorities = re.findall(r"10\.0\.0\.\d+:9083 \{ priority-group (\d+) \}", instructions.render("f5", values))
+    assert len(priorities) == 4
+    assert [int(one) for one in priorities] == sorted({int(one) for one in priorities}, reverse=True)
+    services = yaml.safe_load(instructions.render_traefik_dynamic(values))["http"]["services"]
+    order, name = [], values.name
+    while "failover" in services[name]:
+        step = services[name]["failover"]
+        order.append(services[step["service"]])
+        name = step["fallback"]
+    urls = [[server["url"] for server in one["loadBalancer"]["servers"]] for one in [*order, services[name]]]
+    assert urls == [[f"http://{item.address}:9083"] for item in [*values.serving, *nodes]]
 
 
 def list_objects(values):

@@ -316,6 +316,21 @@ def test_a_node_that_was_not_seen_stops_its_site_unless_that_is_accepted(base, m
     assert (site.name in plan.stopped) is stopped
 
 
+def test_nodes_that_only_the_proxys_record_tells_of_stop_a_new_one_where_they_were_not_seen(base):
+    """It would be the only one that the proxy passes RTC on to."""
+    plan_input = base("remote")
+    site = make_plan(plan_input).sites[0]
+    (vhost,) = make_plan(plan_input).hosts[site.proxy_host].vhosts
+    plan_input.groups[site.application].append("second")
+    plan_input.failed["second"] = "Connection timed out"
+    facts = plan_input.facts[site.proxy_host]
+    made = _facts.ManagedEntry(f"vhost {vhost.kind} {vhost.name}", "vhost", owners=[f"second/{site.application}"])
+    made.what, made.state = {"kind": vhost.kind, "name": vhost.name}, "as_written"
+    made.inventory = plan_input.inventory
+    facts.managed = _facts.Managed(machine=facts.machine_id, host=site.proxy_host, entries=[made])
+    assert make_plan(plan_input).stopped == {site.name: "its node second was not seen"}
+
+
 def test_a_proxy_that_was_not_seen_stops_its_site_whatever_is_muted(base):
     plan_input = base("remote")
     site = make_plan(plan_input).sites[0]
