@@ -116,6 +116,66 @@ def test_another_project_of_the_same_name_is_not_touched(place: Place) -> None:
     assert list(transfer.export_project(place.store, "b")) == list(export_import.export_project(str(other), "b"))
 
 
+def go_on(place: Place, *numbers: int) -> None:
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            await keeper.keep(*[change(at, "a") for at in numbers])
+
+    asyncio.run(work())
+
+
+def test_what_the_journal_got_since_an_earlier_move_is_moved_too(place: Place) -> None:
+    place.fill(a=3, b=2)
+    assert place.move()[0] == 0
+    go_on(place, 4, 5)
+    assert place.move() == (0, "a: moved, up to revision 5\nb: is there, up to revision 2\n")
+    assert place.is_same("a")
+
+
+def test_a_journal_that_was_compacted_since_an_earlier_move_is_moved_too(place: Place) -> None:
+    place.fill(a=30)
+    assert place.move()[0] == 0
+
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            await keeper.keep(*[change(at, "a") for at in range(31, 51)])
+            await keeper.keep(Compact("a", Snapshot(45, '{"s": 1}'), keep=2))
+
+    asyncio.run(work())
+    assert place.move() == (0, "a: moved, up to revision 50\n")
+    assert place.is_same("a")
+
+
+def test_what_the_store_got_since_an_earlier_move_stays(place: Place) -> None:
+    place.fill(a=3)
+    assert place.move()[0] == 0
+
+    async def work() -> None:
+        async with opened_store(place.store) as keeper:
+            await keeper.keep(change(4, "a", user="bob"))
+
+    asyncio.run(work())
+    before = list(transfer.export_project(place.store, "a"))
+    assert place.move() == (0, "a: is there, up to revision 3\n")
+    assert list(transfer.export_project(place.store, "a")) == before
+
+
+def test_what_both_went_on_with_is_not_replaced(place: Place) -> None:
+    place.fill(a=3)
+    assert place.move()[0] == 0
+
+    async def work() -> None:
+        async with opened_store(place.store) as keeper:
+            await keeper.keep(change(99, "a", user="bob"))
+
+    asyncio.run(work())
+    go_on(place, 4, 5)
+    before = list(transfer.export_project(place.store, "a"))
+    status, words = place.move()
+    assert status == 1 and "another project of that name" in words
+    assert list(transfer.export_project(place.store, "a")) == before
+
+
 def test_a_compacted_project_with_forgotten_ids_is_the_same(place: Place) -> None:
     async def work() -> None:
         async with opened(place.journal) as keeper:
@@ -160,6 +220,16 @@ def test_a_server_serves_what_was_moved(place: Place) -> None:
             return [one.id for one in await keeper.journal.read_changes("p", 0, 100, 10**6)]
 
     assert asyncio.run(read()) == [f"c{at}" for at in range(1, 8)]
+
+
+def test_an_empty_project_of_the_store_is_replaced(place: Place, postgres: Postgres) -> None:
+    place.fill(a=2)
+    lines = [
+        '{"format":"rtc-journal/1","project":"a","revision":0,"base":0,"forgotten":0,"snapshot":null}',
+        '{"end":1}',
+    ]
+    transfer.import_project(place.store, lines)
+    assert place.move() == (0, "a: moved, up to revision 2\n")
 
 
 HEAD = '{"format":"f","project":"p","revision":9,"base":%d,"forgotten":%d,"snapshot":null}'

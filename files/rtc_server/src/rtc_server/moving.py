@@ -4,7 +4,8 @@
 """All projects of an embedded journal into a store. The journal stays as it is, and no server may use it meanwhile.
 
 Each project is exported, imported and exported again: both exports have to say the same. One that the store has already
-is compared in the same way, so a move that was cut short goes on where it ended.
+is compared in the same way, so a move that was cut short goes on where it ended. Where one is a later state of the
+other, as a server went on with the journal or with the store since, the later one counts.
 """
 
 from __future__ import annotations
@@ -37,13 +38,14 @@ def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[
         for name, revision, *_ in backup.list_projects(path):
             if name in skip:
                 continue
-            if name not in there:
-                transfer.import_project(store, export_import.export_project(path, name))
-            line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
-            if line:
-                what = "has another project of that name" if name in there else "does not give back what it was given"
-                raise JournalError(f"project {name!r}: the store {what} (line {line} of the exports differs)")
-            yield name, revision, name in there
+            known = name in there and _has_all(store, path, name)
+            if not known:
+                transfer.import_project(store, export_import.export_project(path, name), replace=name in there)
+                line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
+                if line:
+                    words = f"the store does not give back what it was given (line {line} of the exports differs)"
+                    raise JournalError(f"project {name!r}: {words}")
+            yield name, revision, known
     finally:
         lock.release()
 
@@ -54,6 +56,39 @@ def find_difference(old: Iterable[str], new: Iterable[str]) -> int:
         if one != other and (number > 1 or _read_head(one) != _read_head(other)):
             return number
     return 0
+
+
+def _has_all(store: Store, path: str, name: str) -> bool:
+    """Whether a project of the store has all that the journal has of it; if not, it is an earlier state of that. Raises
+    JournalError where it is neither."""
+    line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
+    if not line or is_later(transfer.export_project(store, name), export_import.export_project(path, name)):
+        return True
+    if is_later(export_import.export_project(path, name), transfer.export_project(store, name)):
+        return False
+    words = f"the store has another project of that name (line {line} of the exports differs)"
+    raise JournalError(f"project {name!r}: {words}")
+
+
+def is_later(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Whether an export is a later state of another one: it has the other's last change at the same revision. Where
+    both went on by themselves, another change is there."""
+    lines = iter(other)
+    last = json.loads(next(lines))["revision"]
+    label = _find_label(lines, last)
+    return last == 0 or (label is not None and label == _find_label(itertools.islice(one, 1, None), last))
+
+
+def _find_label(lines: Iterable[str], revision: int) -> tuple[Any, ...] | None:
+    """The label of a change; the lines are those after the head."""
+    found = (label for label in map(_read_label, lines) if label[0] == revision)
+    return next(found, None)
+
+
+def _read_label(line: str) -> tuple[Any, ...]:
+    """Revision, id and user of a change: of one that is compacted, the time may be gone."""
+    values = json.loads(line)
+    return tuple(values.get(key) for key in ("revision", "id", "user"))
 
 
 def _read_head(line: str) -> dict[str, Any]:
