@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,30 @@ def test_an_empty_project_of_the_store_is_replaced(place: Place, postgres: Postg
 
 
 HEAD = '{"format":"f","project":"p","revision":9,"base":%d,"forgotten":%d,"snapshot":null}'
+
+
+def one(revision: int, id: str, **more: object) -> str:
+    return json.dumps({"revision": revision, "id": id, "user": "ann", "time": 1, **more})
+
+
+AB = [HEAD % (0, 0), one(8, "a", data=1), one(9, "b", data=2)]
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "expected"),
+    [
+        ([*AB, one(10, "c", data=3)], AB, True),
+        (AB, AB, True),
+        ([HEAD % (9, 0), one(10, "c", data=3), one(9, "b")], AB, True),  # compacted since
+        ([HEAD % (9, 0), one(10, "c", data=3)], AB, False),  # and forgotten since: nobody knows
+        ([*AB[:2], one(9, "x", data=2), one(10, "c", data=3)], AB, False),
+        ([*AB[:2], one(9, "b", data=7), one(10, "c", data=3)], AB, False),
+        ([AB[0], one(8, "a", data=7), AB[2], one(10, "c", data=3)], AB, False),
+        (AB[:2], AB, False),
+    ],
+)
+def test_which_export_is_later(later: list[str], earlier: list[str], expected: bool) -> None:
+    assert moving.is_later([*later, '{"end":1}'], [*earlier, '{"end":3}']) is expected
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ other, as a server went on with the journal or with the store since, the later o
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ from .journal import JournalError, backup, export_import
 from .journal.lock import Lock, resolve
 from .store_postgres import transfer
 from .store_postgres.connections import Store
+from .strict_json import dumps
 
 
 def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[str, int, bool]]:
@@ -71,24 +73,27 @@ def _has_all(store: Store, path: str, name: str) -> bool:
 
 
 def is_later(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Whether an export is a later state of another one: it has the other's last change at the same revision. Where
-    both went on by themselves, another change is there."""
+    """Whether an export is a later state of another one: it has the other's last change at the same revision, and of
+    all that both have the same. Where both went on by themselves, another change is there."""
     lines = iter(other)
-    last = json.loads(next(lines))["revision"]
-    label = _find_label(lines, last)
-    return last == 0 or (label is not None and label == _find_label(itertools.islice(one, 1, None), last))
+    last: int = json.loads(next(lines))["revision"]
+    known = {revision: rest for revision, *rest in map(_read_change, lines)}
+    seen = last == 0
+    for revision, *label, digest in map(_read_change, itertools.islice(one, 1, None)):
+        if revision not in known:
+            continue
+        *label_there, digest_there = known[revision]
+        if label != label_there or (digest and digest_there and digest != digest_there):
+            return False
+        seen = seen or revision == last
+    return seen
 
 
-def _find_label(lines: Iterable[str], revision: int) -> tuple[Any, ...] | None:
-    """The label of a change; the lines are those after the head."""
-    found = (label for label in map(_read_label, lines) if label[0] == revision)
-    return next(found, None)
-
-
-def _read_label(line: str) -> tuple[Any, ...]:
-    """Revision, id and user of a change: of one that is compacted, the time may be gone."""
+def _read_change(line: str) -> tuple[Any, Any, Any, str]:
+    """Revision, id, user, and a digest of the data, "" of a change that is compacted; nothing of the end."""
     values = json.loads(line)
-    return tuple(values.get(key) for key in ("revision", "id", "user"))
+    data = hashlib.sha256(dumps(values["data"]).encode()).hexdigest() if "data" in values else ""
+    return values.get("revision"), values.get("id"), values.get("user"), data
 
 
 def _read_head(line: str) -> dict[str, Any]:
