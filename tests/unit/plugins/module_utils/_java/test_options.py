@@ -15,11 +15,13 @@ from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import DATA
 
 HOME = "/opt/atlassian/jira"
+DIRECTORIES = (HOME, f"{HOME}/bin", "/a/b", "/d")  # that scripts change to
 
 
 def setenv(text, environment=None, files=None, exists=None, **more):
     files = files or {}
-    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files), **more)
+    there = {*files, *DIRECTORIES}
+    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in there), **more)
 
 
 # Script -> the value of X after it ("?" stands for what only running could tell, None for unset).
