@@ -20,8 +20,7 @@ DIRECTORIES = (HOME, f"{HOME}/bin", "/a/b", "/d")  # that scripts change to
 
 def setenv(text, environment=None, files=None, exists=None, **more):
     files = files or {}
-    there = {*files, *DIRECTORIES}
-    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in there), **more)
+    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files), **more)
 
 
 # Script -> the value of X after it ("?" stands for what only running could tell, None for unset).
@@ -194,7 +193,7 @@ def test_variables(name):
         script,
         start,
         files.get,
-        lambda path: path in files,
+        lambda path: path in files or path in DIRECTORIES,
         lambda path: {"/link": "/target"}.get(path, path),
         lambda folder: [path[len(folder) + 1 :] for path in files if path.startswith(folder + "/")],
     )[0].variables
