@@ -192,7 +192,8 @@ VARIABLES: tuple[Variable, ...] = (
     _var("store_url", "store_url", "none: SQLite on each node, of which one is active",
          "A database of PostgreSQL 13 or newer that all RTC nodes of the site share, and all are active:"
          " V(postgresql://rtc@db1.example.com,db2.example.com/rtc). It belongs to that user. Of several hosts the one"
-         " that takes writes is used. See C(docs/scaling.md)."),
+         " that takes writes is used. A run moves into it what an RTC server has in a journal of its own. See"
+         " C(docs/scaling.md)."),
     _var("store_ca", "pem", "the authorities of the host's system",
          "Authority of the store's certificate: a file on the controller, or PEM text. Connections to other machines"
          " are always encrypted, and the certificate must have the name in O(rtc_store_url)."),
