@@ -15,10 +15,11 @@ import os
 import subprocess
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _ownership
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import StoreState
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import asking
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
@@ -36,31 +37,13 @@ def look(rootfs: RootFs, instance: str) -> StoreState | None:
     if os.geteuid() != 0:
         return StoreState(url, unknown="its password is root's: run with become.")
     try:
-        return read_answer(
-            url, *_ask(config, f"{rtc_server_unit.CONFIG_DIR}/{instance}", rootfs.text(rtc_server_unit.UNIT) or "")
-        )
+        text = rootfs.text(rtc_server_unit.UNIT) or ""
+        done = asking.ask_server(instance, text, "check-config", "--json", config, seconds=_SECONDS)
+        return read_answer(url, done.stdout, done.stderr)
     except (RtcError, OSError) as exc:
         return StoreState(url, unknown=str(exc))
     except subprocess.TimeoutExpired:
         return StoreState(url, unknown=f"rtc-server check-config gave no answer within {_SECONDS} seconds.")
-
-
-def _ask(config: str, credentials: str, unit: str) -> tuple[str, str]:
-    program = rtc_server_unit.find_program(unit)
-    for path in program:
-        _ownership.check_program(path)
-    done = subprocess.run(
-        [program[0], "-I", program[1], "check-config", "--json", config],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=_SECONDS,
-        cwd="/",
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CREDENTIALS_DIRECTORY": credentials,
-             "RUNTIME_DIRECTORY": credentials},
-    )  # fmt: skip
-    return done.stdout, done.stderr
 
 
 def read_answer(url: str, output: str, errors: str) -> StoreState:

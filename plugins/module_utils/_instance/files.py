@@ -206,11 +206,12 @@ class InstanceFiles:
         if found.returncode == 0 and (not was or not names):
             return names
         what = f"projects ({moving.name_some(names)})" if names else found.stderr.strip()
-        raise RtcError(
-            f"The {'store' if was else 'journal'} that {self.config_path} names would be left behind: {what}.",
-            f"Stop {self.unit} on all nodes, move the projects and put the old {'schema' if was else 'journal'} away,"
-            " as docs/scaling.md of the collection shows; then run again.",
-        )
+        remedy = f"rtc-server verify-journal --config {self.config_path} says what is wrong with it."
+        if was:
+            remedy = f"Stop {self.unit} on all nodes, move the projects and put the old schema away, as docs/scaling.md"
+            remedy += " of the collection shows; then run again."
+        place = "store" if was else "journal"
+        raise RtcError(f"The {place} that {self.config_path} names would be left behind: {what}.", remedy)
 
     def move(self) -> None:
         """Move the projects of the instance's own journal into the store. No server may run; the journal stays.

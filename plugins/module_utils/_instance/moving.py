@@ -12,9 +12,9 @@ import subprocess
 import time
 from typing import Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _ownership
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import asking, store, unit
 
 JOURNAL = "journal.db"
 CHECKED = "rtc-verify"  # what verifications leave; nobody misses it
@@ -85,20 +85,7 @@ def require_no_loss(path: str, then: bytes) -> None:
 
 def _list_projects(config: str, instance: str) -> list[str]:
     text = (_files.read_existing(unit.UNIT) or b"").decode("utf-8", "replace")
-    program = unit.find_program(text)
-    for one in program:
-        _ownership.check_program(one)
-    credentials = f"{unit.CONFIG_DIR}/{instance}"
-    done = subprocess.run(
-        [program[0], "-I", program[1], "list-projects", "--config", config],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=_SECONDS,
-        cwd="/",
-        env={**os.environ, "CREDENTIALS_DIRECTORY": credentials, "RUNTIME_DIRECTORY": credentials},
-    )
+    done = asking.ask_server(instance, text, "list-projects", "--config", config, seconds=_SECONDS)
     if done.returncode != 0:
         raise RtcError((done.stderr.strip().splitlines() or ["no answer"])[-1])
     return read_projects(done.stdout)

@@ -46,7 +46,6 @@ PARTS = (
     "records",
     "removals",
 )
-# Kinds of removals.
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import store
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import asking
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
 URL = "postgresql://rtc@db/rtc"
@@ -60,10 +61,12 @@ echo "$@ $CREDENTIALS_DIRECTORY" > {tmp_path}/asked
 echo '{json.dumps(answer)}'
 """)
     program.chmod(0o755)
-    monkeypatch.setattr(store._ownership, "check_program", lambda path: None)
+    monkeypatch.setattr(asking._ownership, "check_program", lambda path: None)
+    monkeypatch.setattr(rtc_server_unit, "CONFIG_DIR", "/etc/x")
     unit = f"[Service]\nExecStart={program} -I /opt/x/current/rtc-server serve --config /etc/x/%i.toml\n"
-    output, _errors = store._ask("/etc/x/confluence.toml", "/etc/x/confluence", unit)
-    assert json.loads(output) == answer
+    arguments = ("check-config", "--json", "/etc/x/confluence.toml")
+    done = asking.ask_server("confluence", unit, *arguments, seconds=60)
+    assert json.loads(done.stdout) == answer
     asked = (tmp_path / "asked").read_text().split()
     assert asked == [
         "-I",
