@@ -82,7 +82,7 @@ test-rtc-cluster: collection ## RTC servers on PostgreSQL 13, 15, 17: kills, fai
 	@tools/packages
 	@status=0; for version in 13 "" 17; do echo "==> PostgreSQL $${version:-of the distribution}"; \
 	  RTC_CLUSTER=long PYTEST_TIMEOUT=5400 RTC_POSTGRES=$$version $(BIN)/python -m pytest -q tests/rtc_server/test_cluster*.py \
-	    tests/rtc_server/test_store*.py tests/rtc_server/test_contract_on_store.py || status=1; done; exit $$status
+	    tests/rtc_server/test_store*.py tests/rtc_server/test_contract_on_store.py tests/rtc_server/test_moving.py || status=1; done; exit $$status
 
 .PHONY: soak
 soak: collection ## The RTC server under mixed load with attacks and kills: RTC_SOAK=60 minutes
