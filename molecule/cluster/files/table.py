@@ -32,10 +32,11 @@ sys.path[1:1] = [
 ]
 
 import hosts  # noqa: E402
-import jinja2  # noqa: E402
+import listener  # noqa: E402
 import people  # noqa: E402
 import rtc_support  # noqa: E402
 import scenario  # noqa: E402
+import sites_table  # noqa: E402
 import yaml  # noqa: E402
 from hosts import FRONT, NODES, OUT, PORTS, STATE, Store, execute, wait_for  # noqa: E402
 from proxies import cluster  # noqa: E402
@@ -49,6 +50,7 @@ NAMES = {"confluence": "wiki.lab.test", "jira": "tracker.lab.test"}
 DATABASES = {"confluence": "wiki", "jira": "tracker"}
 PACKAGES = {"nginx": "nginx", "apache": "apache2", "haproxy": "haproxy"}
 LABELS = label_nodes(NODES)
+Rows = tuple[list[str], list[str], int]  # of the table of sites; of what happened; how many of them are bad
 WRITERS = 6  # of each site, beside those with the browsers' library
 EACH = 8  # acknowledgements that each gets after whatever happened
 MOST = 30.0  # seconds that one may wait
@@ -274,7 +276,7 @@ def render(done: Done) -> str:
 def site_row(report: dict[str, Any], account: Account, nodes: list[str], idempotent: bool | None) -> str:
     """The site's row in the table of sites, as the scenario ``fleet`` prints it."""
     site = account.site
-    planned = next(one for one in report["plan"]["sites"] if one["application"] == site.product)
+    planned = sites_table.find_site(report, site.product)
     checks = report["checks"].get(planned["name"], [])
 
     def passed(*words: str) -> bool | None:
@@ -285,16 +287,7 @@ def site_row(report: dict[str, Any], account: Account, nodes: list[str], idempot
     marks = [account.ways[way] for way in people.WAYS]
     marks += [passed("RTC answers outside", "Two clients"), passed("sees the address"), passed("application host")]
     marks += [passed("JVM trusts"), idempotent]
-    macros = layout()
-    cells = [planned["topology"], planned["name"], planned["protocol"], f"{site.kind} {version}", "own"]
-    cells += [f"{site.product[:4]} on {len(nodes)} nodes", *(str(macros.mark(mark)) for mark in marks)]
-    return str(macros.row(cells)).rstrip()
-
-
-def layout() -> Any:
-    """The macros of the table of sites."""
-    loader = jinja2.FileSystemLoader(ROOT / "molecule/fleet/templates")
-    return jinja2.Environment(loader=loader).get_template("row.j2").module  # noqa: S701 - text for a terminal
+    return sites_table.render_row(planned, f"{site.kind} {version}", len(nodes), marks)
 
 
 def share_homes() -> None:
@@ -309,6 +302,32 @@ def share_homes() -> None:
             chown jira:jira jira/cluster.properties""")  # fmt: skip
 
 
+def play_round(current: Round, project: str, store: Store, nodes: list[str], chosen: list[Step]) -> Rows:
+    """The runs that the round needs, what happens in it, and its account."""
+    limit = ["--limit", ":".join([*nodes, "front"])] if IS_SHORT else []
+    began = time.monotonic()
+    report = hosts.play("site", current.variables(), *limit)
+    took = time.monotonic() - began
+    idempotent = None if IS_SHORT else not hosts.play("site", current.variables(), *limit).get("changes")
+    for node in nodes:
+        for product in PORTS:
+            wait_for(lambda a=node, b=product: hosts.is_ready(a, b), f"{product} on {node} is ready")
+    print(f"{current.name}: the run took {took:.0f} s", file=sys.stderr, flush=True)
+    done, accounts = asyncio.run(write(current, project, store, chosen))
+    sites = [site_row(report, account, nodes, idempotent) for account in accounts]
+    rows = [f"{current.kind:8} {render(one)}" for one in done]
+    wrong = sum(bool(one.problem) for one in done) + ("✗" in "".join(sites))
+    for account in accounts:
+        bad = account.problem or account.lost or account.doubled
+        wrong += bool(bad)
+        rows.append(
+            f"{current.kind:8} {'✗' if bad else '✓'} {account.site.url}: {account.acknowledged} acknowledged,"
+            f" lost = {account.lost}, doubled = {account.doubled}, {account.problem or 'one order'};"
+            f" {account.came_back} times somebody came back"
+        )
+    return sites, rows, wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", nargs="*", default=[], metavar="WORD")
@@ -316,16 +335,19 @@ def main() -> int:
     parser.add_argument("--standby", action="store_true", help="in the short form, too")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    rounds = [one for one in ROUNDS if not options.rounds or any(word in one.name for word in options.rounds)]
-    rounds = [one for one in rounds if one.short or options.rounds or not IS_SHORT]
+
+    def is_chosen(name: str, short: bool) -> bool:
+        return any(word in name for word in options.rounds) if options.rounds else short or not IS_SHORT
+
+    rounds = [one for one in ROUNDS if is_chosen(one.name, one.short)]
+    with_listener = is_chosen(listener.KIND, False)
     if options.list:
-        print("\n".join(one.name for one in rounds))
+        print("\n".join([one.name for one in rounds] + [listener.KIND] * with_listener))
         return 0
     OUT.mkdir(parents=True, exist_ok=True)
     scenario.resolve(set(NAMES.values()), FRONT)
     rtc_support.TOKENS = Tokens([SCENARIO["rtc_secret"].encode()])
     nodes = list(NODES)[: 2 if IS_SHORT else 3]
-    limit = ["--limit", ":".join([*nodes, "front"])] if IS_SHORT else []
     store = Store()
     if people.has_node:
         people.install()
@@ -335,37 +357,24 @@ def main() -> int:
     began = time.monotonic()
     store.make(with_standby=options.standby or not IS_SHORT)
     print(f"store made in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    wrong, rows, sites = 0, [], []
+    sites, rows, wrong = [], [], 0
+
+    def add(found: Rows) -> None:
+        nonlocal wrong
+        sites.extend(found[0])
+        rows.extend(found[1])
+        wrong += found[2]
+        (OUT / "rows.txt").write_text("\n".join([*sites, *rows, ""]))  # what there is, where the rest does not come
+
     for number, current in enumerate(rounds):
         if number or options.rounds:
             hosts.renew("front")  # RTC426: another kind is not installed beside the one of before
-        began = time.monotonic()
-        report = hosts.play("site", current.variables(), *limit)
-        took = time.monotonic() - began
-        idempotent = None if IS_SHORT else not hosts.play("site", current.variables(), *limit).get("changes")
-        for node in nodes:
-            for product in PORTS:
-                wait_for(lambda a=node, b=product: hosts.is_ready(a, b), f"{product} on {node} is ready")
-        print(f"{current.name}: the run took {took:.0f} s", file=sys.stderr, flush=True)
         chosen = [one for one in steps(current, store, nodes) if one.short or options.steps or not IS_SHORT]
         chosen = [one for one in chosen if not options.steps or any(word in one.what for word in options.steps)]
-        done, accounts = asyncio.run(write(current, f"round{number}", store, chosen))
-        for account in accounts:
-            sites.append(site_row(report, account, nodes, idempotent))
-        rows += [f"{current.kind:8} {render(one)}" for one in done]
-        wrong += sum(bool(one.problem) for one in done) + ("✗" in "".join(sites[-2:]))
-        for account in accounts:
-            bad = account.problem or account.lost or account.doubled
-            wrong += bool(bad)
-            rows.append(
-                f"{current.kind:8} {'✗' if bad else '✓'} {account.site.url}: {account.acknowledged} acknowledged,"
-                f" lost = {account.lost}, doubled = {account.doubled}, {account.problem or 'one order'};"
-                f" {account.came_back} times somebody came back"
-            )
-        (OUT / "rows.txt").write_text("\n".join([*sites, *rows, ""]))  # what there is, where the rest does not come
-    heading = ["", "site", "protocol", "proxy", "RTC", "application", "polling", "WebSocket", "upgrade", "session"]
-    print(str(layout().row([*heading, "address", "from host", "JVM trust", "idempotent"])))
-    print("\n".join(sites))
+        add(play_round(current, f"round{number}", store, nodes, chosen))
+    if with_listener:
+        add(listener.try_listener(NAMES))
+    print("\n".join([sites_table.heading(), *sites]))
     print(f"\n{'proxy':8}   {'what happens':52} longest  sessions refused")
     print("\n".join(rows))
     print(f"{len(rows)} rows, {wrong} with ✗")
