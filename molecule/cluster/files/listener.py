@@ -39,8 +39,8 @@ def try_listener(names: dict[str, str]) -> tuple[list[str], list[str], int]:
         before = cloud.see()
         sites, rows, wrong = [], [], 0
         for topology, nodes in TOPOLOGIES.items():
-            report = play(cloud, nodes)
-            idempotent = not play(cloud, nodes).get("changes")
+            report = play(cloud, nodes, certificate)
+            idempotent = not play(cloud, nodes, certificate).get("changes")
             for product in names:
                 planned = sites_table.find_site(report, product)
                 problems = [f"it is {planned['topology']}"] if planned["topology"] != topology else []
@@ -52,7 +52,7 @@ def try_listener(names: dict[str, str]) -> tuple[list[str], list[str], int]:
                 said = "; ".join(problems) or f"listener, {len(nodes)} targets, {rules_of(nodes)} rules by session id"
                 rows.append(f"{KIND:8} {'✗' if problems else '✓'} {topology} {planned['name']}: {said}")
                 print(rows[-1], file=sys.stderr, flush=True)
-        play(cloud, [])
+        play(cloud, [], certificate)
         is_same = cloud.see() == before
         wrong += not is_same
         rows.append(f"{KIND:8} {'✓' if is_same else '✗'} rtc_state=absent: the account is as it was before")
@@ -64,17 +64,16 @@ def rules_of(nodes: Sequence[str]) -> int:
     return len(nodes) if len(nodes) > 1 else 0
 
 
-def play(cloud: Cloud, nodes: Sequence[str]) -> dict[str, Any]:
+def play(cloud: Cloud, nodes: Sequence[str], certificate: str) -> dict[str, Any]:
     """A run with these nodes, and without the others. The checks at its end would find nobody who carries requests."""
     access = {f"rtc_aws_{name}": value for name, value in cloud.access.items()}
     common = {"rtc_proxy": "", "rtc_manage_application_vhost": False, "rtc_proxy_kind": KIND, **access}
-    common |= {"rtc_protocol": "HTTP + SSL", "rtc_aws_load_balancer": "confluence"}
+    common |= {"rtc_protocol": "HTTP + SSL", "rtc_aws_load_balancer": "confluence", "rtc_aws_certificate": certificate}
     own = {
-        node: {"rtc_aws_target": instance, "rtc_state": "present" if node in nodes else "absent"}
+        node: {**common, "rtc_aws_target": instance, "rtc_state": "present" if node in nodes else "absent"}
         for node, instance in zip(NODES, cloud.instances)
     }
-    every = {**common, "rtc_proxy_kind": KIND}
-    return hosts.play("site", {"hosts": {node: {**every, **own[node]} for node in NODES}}, "--skip-tags", "verify")
+    return hosts.play("site", {"hosts": own}, "--skip-tags", "verify")
 
 
 def find_listener(cloud: Cloud, port: int) -> dict[str, Any]:

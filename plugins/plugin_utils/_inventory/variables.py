@@ -135,7 +135,7 @@ VARIABLES: tuple[Variable, ...] = (
          (*MANAGED_PROXIES, *UNMANAGED_PROXIES)),
     _var("protocol", "choice", "what is detected",
          "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the"
-         " run.", PROTOCOLS),
+         " run. Of a proxy that is not seen it is believed, where nothing says otherwise.", PROTOCOLS),
     _var("service", "choice", "auto",
          "V(deployed) is the server of this collection, V(builtin) the add-on's own inside the application; V(auto)"
          " takes"

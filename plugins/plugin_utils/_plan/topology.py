@@ -128,6 +128,8 @@ def decide_tls_at_proxy(classified: ClassifiedSite) -> tuple[bool, str]:
     connector = node.connector
     if classified.settings.tls_certificate:
         return True, "rtc_tls_certificate is given"
+    if classified.settings.aws_certificate and proxy and proxy.kind == "aws_alb":
+        return True, "rtc_aws_certificate is given"
     for proxy_route in proxy.application if proxy else []:
         if proxy_route.listen.tls:
             return (
@@ -143,6 +145,10 @@ def decide_tls_at_proxy(classified: ClassifiedSite) -> tuple[bool, str]:
     for proxy_route in proxy.rtc if proxy else []:
         if proxy_route.listen.tls:
             return True, f"{proxy_route.where} listens with TLS on the RTC port"
+    # Who states it knows more than can be seen, unless Tomcat says otherwise. A proxy of ours needs a certificate, too.
+    unseen, stated = proxy is not None and not proxy.managed, classified.settings.protocol
+    if unseen and stated and not (connector and connector.proxy_name):
+        return stated != "HTTP", "rtc_protocol says so, and nothing that was seen says otherwise"
     return False, "no certificate is given, and no fact says that the proxy has one"
 
 
