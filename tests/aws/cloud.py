@@ -222,7 +222,11 @@ class Cloud:
             "security": sorted(
                 ec2.describe_security_group_rules()["SecurityGroupRules"], key=lambda item: item["SecurityGroupRuleId"]
             ),
-            "certificates": self.acm.list_certificates()["CertificateSummaryList"],
+            # Without what says who uses them: moto never forgets that.
+            "certificates": [
+                {key: value for key, value in item.items() if key not in ("InUse", "InUseBy")}
+                for item in self.acm.list_certificates()["CertificateSummaryList"]
+            ],
         }
 
     def arrange(self, wanted):

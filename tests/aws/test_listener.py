@@ -77,7 +77,7 @@ def is_foreign(state):
             if item["ResourceArn"] not in ours and not _has_tag(item, "collab-rtc:")
         ],
         "security": [item for item in state["security"] if not _has_tag(item, "collab-rtc:site")],
-        "certificates": [_without_use(item) for item in state["certificates"]],
+        "certificates": state["certificates"],
     }
 
 
@@ -87,10 +87,6 @@ def _has_tag(item, begin):
 
 def _leads_to(rule, arns):
     return any(action.get("TargetGroupArn") in arns for action in rule["Actions"])
-
-
-def _without_use(item):
-    return {key: value for key, value in item.items() if key not in ("InUse", "InUseBy")}
 
 
 def test_one_node_gets_all_that_rtc_needs_and_the_rest_stays(cloud):

@@ -53,9 +53,11 @@ def try_listener(names: dict[str, str]) -> tuple[list[str], list[str], int]:
                 rows.append(f"{KIND:8} {'✗' if problems else '✓'} {topology} {planned['name']}: {said}")
                 print(rows[-1], file=sys.stderr, flush=True)
         play(cloud, [], certificate)
-        is_same = cloud.see() == before
-        wrong += not is_same
-        rows.append(f"{KIND:8} {'✓' if is_same else '✗'} rtc_state=absent: the account is as it was before")
+        after = cloud.see()
+        left = [what for what in before if after[what] != before[what]]
+        wrong += bool(left)
+        said = f"these differ from before: {', '.join(left)}" if left else "the account is as it was before"
+        rows.append(f"{KIND:8} {'✗' if left else '✓'} rtc_state=absent: {said}")
         return sites, rows, wrong
 
 
