@@ -72,7 +72,7 @@ def read_chains(config: ApacheConfig) -> dict[str, str]:
 
 
 def split_listen(text: str, port: int = 80) -> tuple[str, int]:
-    """``[address:]port``; "*" for all addresses."""
+    """``[address:]port``; "*" for all addresses, and the given port where there is none, or "*"."""
     match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+|\*)?", text)
     if not match:
         return text.strip("[]"), port
@@ -120,8 +120,19 @@ class _HostReader:
         self.read_upgrades()
 
     def read_listen(self, text: str, tls: bool) -> list[ProxyListen]:
-        address, port = split_listen(text, 443 if tls else 80)
-        return sockets.expand(ProxyListen(address, port, tls, self.section.file, self.section.line))
+        address, port = split_listen(text, 0)
+        ports = [port] if port else self.find_ports(address) or [443 if tls else 80]
+        listens = [ProxyListen(address, number, tls, self.section.file, self.section.line) for number in ports]
+        return [item for listen in listens for item in sockets.expand(listen)]
+
+    def find_ports(self, address: str) -> list[int]:
+        """The ports of a section that names none: all of its address, but what another one has of its own
+        (``httpd -S`` shows ``*``)."""
+        mine = sockets.resolve(address) or (sockets.normalize(address),)
+        others = [split_listen(text, 0) for item in self.main.all("virtualhost") for text in item.args]
+        taken = {port for where, port in others if sockets.normalize(where) in mine}
+        listens = [item for item in read_listens(self.config) if any(sockets.meets(item, one) for one in mine)]
+        return sorted({item.port for item in listens} - taken)
 
     def read_names(self) -> list[str]:
         found = []

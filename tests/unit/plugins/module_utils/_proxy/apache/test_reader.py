@@ -100,3 +100,34 @@ def test_what_was_not_seen(tmp_path):
         ("192.0.2.3", True),
     ]
     assert any("JkMount /wiki/* worker1 is not followed" in note for note in proxy.notes)
+
+
+PORTLESS = """Listen 8080
+Listen 192.0.2.5:8081
+Listen 9083
+<VirtualHost *>
+ServerName any.example.com
+</VirtualHost>
+<VirtualHost *:9083>
+ServerName rtc.example.com
+</VirtualHost>
+<VirtualHost 192.0.2.5>
+ServerName own.example.com
+</VirtualHost>
+<VirtualHost 192.0.2.5:9083 _default_:*>
+ServerName both.example.com
+</VirtualHost>
+"""
+
+
+def test_a_virtual_host_without_a_port_has_those_that_no_other_has(tmp_path):
+    """As httpd 2.4 answers: ``httpd -S`` shows ``*`` as the port, and one that names the port is asked before."""
+    (tmp_path / "etc/apache2").mkdir(parents=True)
+    (tmp_path / "etc/apache2/apache2.conf").write_text(PORTLESS)
+    found = registry.make_backend("apache", str(tmp_path)).read().hosts
+    assert {host.names[0]: [(item.address, item.port) for item in host.listens] for host in found} == {
+        "any.example.com": [("*", 8080), ("*", 8081)],
+        "rtc.example.com": [("*", 9083)],
+        "own.example.com": [("192.0.2.5", 8080), ("192.0.2.5", 8081)],
+        "both.example.com": [("192.0.2.5", 9083), ("*", 8080), ("*", 8081)],
+    }
