@@ -21,6 +21,7 @@ from rtc_writers import Writer
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.labels import label_nodes
 
 EXTERNAL = "127.0.2.1"
+OPENING_SECONDS = 20  # after which socket.io-client's Manager gives up (its option "timeout")
 LABELS = list(label_nodes(["wiki1", "wiki2", "wiki3"]).values())
 ANY_CERTIFICATE = ssl._create_unverified_context()  # whose it is, other tests look at
 
@@ -79,7 +80,7 @@ class Visitor(Writer):
         self.sid = ""
 
     async def _come(self):
-        client = await super()._come()
+        client = await asyncio.wait_for(super()._come(), OPENING_SECONDS)
         self.sid = client.sid
         if self.upgrades:
             await asyncio.wait_for(client.upgrade(), 10)

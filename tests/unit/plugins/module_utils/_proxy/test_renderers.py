@@ -140,6 +140,14 @@ def test_a_node_that_comes_changes_nothing_of_the_others(host):
     assert gone == [], "sessions of the nodes that stay would be elsewhere"
 
 
+def test_nginx_connects_anew_for_each_session(tmp_path, monkeypatch):
+    """A connection that was kept to a machine that is gone has no time limit of its own."""
+    host = Host("nginx", tmp_path / "nginx", monkeypatch)
+    host.write(plan("nginx", upstreams=ACTIVE))
+    pools = {text.split("{")[0].strip(): "keepalive" in text for text in host.text().split("upstream ")[1:]}
+    assert list(pools.values()) == [False, *[True for _ in ACTIVE]], pools
+
+
 @pytest.mark.parametrize(
     "upstreams",
     [
