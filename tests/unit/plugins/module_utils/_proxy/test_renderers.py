@@ -144,7 +144,7 @@ def test_nginx_connects_anew_for_each_session(tmp_path, monkeypatch):
     """A connection that was kept to a machine that is gone has no time limit of its own."""
     host = Host("nginx", tmp_path / "nginx", monkeypatch)
     host.write(plan("nginx", upstreams=ACTIVE))
-    pools = {text.split("{")[0].strip(): "keepalive" in text for text in host.text().split("upstream ")[1:]}
+    pools = {text.split("{")[0].strip(): "keepalive" in text for text in host.text().split("\nupstream ")[1:]}
     assert list(pools.values()) == [False, *[True for _ in ACTIVE]], pools
 
 
