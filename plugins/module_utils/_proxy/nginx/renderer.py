@@ -74,8 +74,8 @@ def _render_upstream(me: str, target: ForwardedPath, reuse: bool) -> str:
         lines.append("    hash $remote_addr consistent;")
     passive = f" max_fails=1 fail_timeout={rendering.HEALTH_SECONDS * rendering.HEALTH_FALL}s" if target.labels else ""
     lines += [f"    server {_format_server(item)}{passive};" for item in _list_servers(target)]
-    # What opens a session has a connection of its own: one that was kept leads nowhere when a node's machine is gone, and
-    # only connecting has a time limit after which another node is asked.
+    # What opens a session has a connection of its own: one that was kept leads nowhere when a node's machine is gone,
+    # and only connecting has a time limit after which another node is asked.
     if reuse and not target.labels:
         lines.append("    keepalive 32;")
     return "\n".join([*lines, "}", ""])
