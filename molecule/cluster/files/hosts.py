@@ -12,7 +12,9 @@ from typing import Any
 
 from scenario import PATIENCE, Failed, Scenario, wait_for
 
-__all__ = ["PATIENCE", "Failed", "Store", "execute", "is_ready", "lose", "play", "power_on", "renew", "wait_for"]
+__all__ = [
+    "PATIENCE", "Failed", "Store", "execute", "find_changed", "is_ready", "lose", "play", "power_on", "renew", "wait_for",
+]  # fmt: skip
 
 LAB = Scenario("cluster")
 SCENARIO, STATE, OUT = LAB.folder, LAB.state, LAB.out
@@ -37,6 +39,11 @@ def play(playbook: str, more: dict[str, Any], *arguments: str) -> dict[str, Any]
     """Run a playbook with more variables of group ``all`` and of hosts; its report. It has to succeed."""
     played = LAB.play(playbook, more, *arguments)
     return {**played.report, "output": played.output}
+
+
+def find_changed(output: str) -> list[str]:
+    """Hosts on which a playbook changed something, by the last lines of its output."""
+    return re.findall(r"^(\w+) +:.* changed=[1-9]", output, re.MULTILINE)
 
 
 class Store:
@@ -68,7 +75,7 @@ class Store:
         if with_standby:
             self._prepare()
             self.follow()
-        changed = re.findall(r"^(db\d) +:.* changed=([1-9]\d*)", play("store", {}, *limit)["output"], re.MULTILINE)
+        changed = find_changed(play("store", {}, *limit)["output"])
         if changed:
             raise Failed(f"A second run of collab.rtc.store changed something: {changed}")
 

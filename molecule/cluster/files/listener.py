@@ -40,7 +40,7 @@ def try_listener(names: dict[str, str]) -> tuple[list[str], list[str], int]:
         sites, rows, wrong = [], [], 0
         for topology, nodes in TOPOLOGIES.items():
             report = play(cloud, nodes, certificate)
-            idempotent = not play(cloud, nodes, certificate).get("changes")
+            idempotent = not hosts.find_changed(play(cloud, nodes, certificate)["output"])
             for product in names:
                 planned = sites_table.find_site(report, product)
                 problems = [f"it is {planned['topology']}"] if planned["topology"] != topology else []

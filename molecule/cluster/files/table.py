@@ -38,7 +38,7 @@ import rtc_support  # noqa: E402
 import scenario  # noqa: E402
 import sites_table  # noqa: E402
 import yaml  # noqa: E402
-from hosts import FRONT, NODES, OUT, PORTS, STATE, Store, execute, wait_for  # noqa: E402
+from hosts import FRONT, NODES, OUT, PORTS, STATE, Store, execute, find_changed, wait_for  # noqa: E402
 from proxies import cluster  # noqa: E402
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.labels import label_nodes  # noqa: E402
@@ -308,7 +308,7 @@ def play_round(current: Round, project: str, store: Store, nodes: list[str], cho
     began = time.monotonic()
     report = hosts.play("site", current.variables(), *limit)
     took = time.monotonic() - began
-    idempotent = None if IS_SHORT else not hosts.play("site", current.variables(), *limit).get("changes")
+    idempotent = None if IS_SHORT else not find_changed(hosts.play("site", current.variables(), *limit)["output"])
     for node in nodes:
         for product in PORTS:
             wait_for(lambda a=node, b=product: hosts.is_ready(a, b), f"{product} on {node} is ready")
