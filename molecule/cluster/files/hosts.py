@@ -13,7 +13,8 @@ from typing import Any
 from scenario import PATIENCE, Failed, Scenario, wait_for
 
 __all__ = [
-    "PATIENCE", "Failed", "Store", "execute", "find_changed", "is_ready", "lose", "play", "power_on", "renew", "wait_for",
+    "PATIENCE", "Failed", "Store", "execute", "find_changed", "is_ready", "lose", "play", "power_on", "renew",
+    "wait_for",
 ]  # fmt: skip
 
 LAB = Scenario("cluster")

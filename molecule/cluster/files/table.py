@@ -33,6 +33,7 @@ sys.path[1:1] = [
 
 import hosts  # noqa: E402
 import listener  # noqa: E402
+import moving  # noqa: E402
 import people  # noqa: E402
 import rtc_support  # noqa: E402
 import scenario  # noqa: E402
@@ -340,9 +341,9 @@ def main() -> int:
         return any(word in name for word in options.rounds) if options.rounds else short or not IS_SHORT
 
     rounds = [one for one in ROUNDS if is_chosen(one.name, one.short)]
-    with_listener = is_chosen(listener.KIND, False)
+    further = [kind for kind in (listener.KIND, moving.KIND) if is_chosen(kind, False)]
     if options.list:
-        print("\n".join([one.name for one in rounds] + [listener.KIND] * with_listener))
+        print("\n".join([*(one.name for one in rounds), *further]))
         return 0
     OUT.mkdir(parents=True, exist_ok=True)
     scenario.resolve(set(NAMES.values()), FRONT)
@@ -372,8 +373,10 @@ def main() -> int:
         chosen = [one for one in steps(current, store, nodes) if one.short or options.steps or not IS_SHORT]
         chosen = [one for one in chosen if not options.steps or any(word in one.what for word in options.steps)]
         add(play_round(current, f"round{number}", store, nodes, chosen))
-    if with_listener:
+    if listener.KIND in further:
         add(listener.try_listener(NAMES))
+    if moving.KIND in further:
+        add(moving.try_move(Round("nginx", dict.fromkeys(NAMES, "HTTP")), DATABASES, store))
     print("\n".join([sites_table.heading(), *sites]))
     print(f"\n{'proxy':8}   {'what happens':52} longest  sessions refused")
     print("\n".join(rows))
