@@ -25,6 +25,9 @@ INCREMENTAL = 2  # PRAGMA auto_vacuum: free pages can be given back, a few at a 
 
 # A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
 SPAN = 1 << 40
+# Above it a project takes no more changes: its next keys would be those of the project with the next number. Some are
+# left, because a server asks when it loads a project and not with each change.
+MAX_REVISION = SPAN - (1 << 32)
 MAX_PROJECTS = (1 << 23) - 1  # their numbers are below it: keys, and the key behind the last, have 63 bits
 
 _CREATE = """
