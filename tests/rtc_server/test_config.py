@@ -34,6 +34,9 @@ WRONG = [
     (GOOD.replace("port = 9083", "port = true"), "f:2: server.port: must be a whole number"),
     (GOOD.replace("port = 9083", 'port = "9083"'), "f:2: server.port: must be a whole number"),
     (GOOD.replace("port", 'address = "localhost"\nport'), "f:2: server.address: must be an IP address"),
+    (GOOD.replace("port", 'address = "224.0.0.1"\nport'), "f:2: server.address: must be an IP address"),
+    (GOOD.replace("port", 'address = "ff02::1"\nport'), "f:2: server.address: must be an IP address"),
+    (GOOD.replace("port", 'address = "255.255.255.255"\nport'), "f:2: server.address: must be an IP address"),
     (GOOD.replace("port", 'origins = "https://x"\nport'), "f:2: server.origins: must be a list"),
     (
         GOOD.replace("port", 'origins = ["https://x/wiki"]\nport'),

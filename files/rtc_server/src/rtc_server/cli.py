@@ -221,7 +221,7 @@ def _check_reload(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .app import look_at_store, make_tls_context, make_tokens
+    from .app import check_authority, look_at_store, make_tls_context, make_tokens
 
     complaints: list[str] = []
     store: dict[str, Any] | None = None
@@ -232,7 +232,7 @@ def _check(options: argparse.Namespace) -> int:
     else:
         checks: list[Callable[[], object]] = [lambda: make_tokens(config), lambda: make_tls_context(config.tls)]
         if config.admin.listen:
-            checks.append(lambda: read_admin_token(config.admin))
+            checks += [lambda: read_admin_token(config.admin), lambda: check_authority(config.admin)]
         for check in checks:
             try:
                 check()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .auth import MIN_SECRET
+from .given_files import read_given
 from .option_checks import (
     BadValue,
     Network,
@@ -39,6 +41,7 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA")
+_LONGEST = 1 << 20  # characters of a configuration file
 _ABSURD = 900  # characters of a line: an array nested so deep, or a number so long, is too much for the parser
 
 
@@ -227,8 +230,10 @@ def find_url(config: Config) -> str:
 def load(path: str) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, encoding="utf-8") as file:  # a pipe, too: rtc-server check-config <(...)
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise OSError(errno.EFBIG, f"more than {_LONGEST >> 20} MB", path)
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError([f"{path}: cannot be read: {exc}"]) from exc
     return parse(text, path)
@@ -331,8 +336,7 @@ def read_keys(token: TokenSettings) -> list[bytes]:
     complaints: list[str] = []
     for name in token.keys:
         try:
-            with open(name, "rb") as file:
-                key = file.read().strip()
+            key = read_given(name).strip()
         except OSError as exc:
             complaints.append(f"{name}: token.keys: cannot be read: {exc.strerror}")
             continue
@@ -353,8 +357,7 @@ def read_keys(token: TokenSettings) -> list[bytes]:
 def read_admin_token(admin: AdminSettings) -> bytes:
     """What the token's file has. Raises ConfigError that names the file, never its content."""
     try:
-        with open(admin.token, "rb") as file:
-            token = file.read(10_000).strip()
+        token = read_given(admin.token).strip()
     except OSError as exc:
         raise ConfigError([f"{admin.token}: admin.token: cannot be read: {exc.strerror}"]) from exc
     if len(token) < MIN_SECRET or not token.isascii():

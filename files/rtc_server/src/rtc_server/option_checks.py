@@ -60,12 +60,14 @@ def check_choice(*choices: str) -> Callable[[Any], str]:
 
 
 def check_address(value: Any) -> str:
+    what = "must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all of IPv4"
     try:
-        return str(ipaddress.ip_address(check_text(value)))
+        address = ipaddress.ip_address(check_text(value))
     except ValueError as exc:
-        raise BadValue(
-            "must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all of IPv4"
-        ) from exc
+        raise BadValue(what) from exc
+    if address.is_multicast or str(address) == "255.255.255.255":  # the kernel would let it listen, and nobody come
+        raise BadValue(what)
+    return str(address)
 
 
 def check_networks(value: Any) -> tuple[Network, ...]:

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from .base import JournalError
-from .lock import refuse_hard_links
+from .lock import check_main_file
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 3  # PRAGMA user_version
@@ -130,7 +130,7 @@ def _make_uri(path: str, options: str) -> str:
 def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
     """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
     try:
-        refuse_hard_links(path)
+        check_main_file(path)
         with contextlib.closing(connect_reader(path)) as db:
             check(db, path)
             yield db
