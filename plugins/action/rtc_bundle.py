@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,5 +63,11 @@ def combine(pythons: object, machines: object) -> list[Target]:
 
 
 def _split(value: object, default: Iterable[str]) -> list[str]:
-    items = [value] if isinstance(value, (str, float)) else value if isinstance(value, (list, tuple)) else []
+    if value is None or value == "":
+        return list(default)
+    if isinstance(value, Mapping):
+        raise release_source.BundleError(
+            "The bundle's versions of Python, or machines, are a dictionary.", "Give a list, or text with commas."
+        )
+    items = value if isinstance(value, (list, tuple)) else [value]
     return [part.strip() for item in items for part in str(item).split(",") if part.strip()] or list(default)
