@@ -246,7 +246,7 @@ def _read_manifest(path: str, tar: tarfile.TarFile) -> Bundle:
             {release_source.read_tag(tag).tag: tuple(map(str, names)) for tag, names in known["targets"].items()},
             {str(name): (int(size), str(digest)) for name, (size, digest) in known["files"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise BundleError(f"The bundle {path} is damaged: {MANIFEST} cannot be read ({exc}).", _AGAIN) from None
     # They become parts of paths.
     if not re.fullmatch(r"[0-9][\w.+-]*", bundle.version) or not re.fullmatch(r"[0-9a-f]{12}", bundle.digest):

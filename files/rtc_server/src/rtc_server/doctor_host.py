@@ -153,7 +153,7 @@ def ask(address: str, port: int, tls: bool, path: str) -> Answer:
         response = connection.getresponse()
         text = response.read(10_000)
         answer.status = response.status
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             body = json.loads(text)
             answer.body = body if isinstance(body, dict) else {}
     except TimeoutError:

@@ -74,7 +74,7 @@ def read_outcome(path: str) -> Outcome | None:
         with open(path, encoding="utf-8") as file:
             found = json.loads(file.read(1 << 20))
         return Outcome(**{field.name: found[field.name] for field in fields(Outcome)})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
