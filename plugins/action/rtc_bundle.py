@@ -35,6 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         try:
             targets = combine(args.get("pythons"), args.get("machines"))
             listed = [str(target) for target in targets]
+            release_bundle.require_place(path)
             if self._task.check_mode:
                 return {"changed": not os.path.exists(path), "path": path, "targets": listed}
             changed = release_bundle.build(release_source.SOURCE, targets, cache, path)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import release
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.controller_files import explain_no_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import contents, wheels
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError, Target
@@ -71,6 +72,16 @@ class Bundle:
         return release.name_release(self.version, target.tag, self.digest)
 
 
+def require_place(path: str) -> None:
+    """Make sure that a bundle may take the place of what is there.
+
+    :raises BundleError: it is no file.
+    """
+    why = explain_no_file(path)
+    if why:
+        raise BundleError(f"{path} cannot be written: {why}.", "Name another file in rtc_bundle.")
+
+
 def build(source: str, targets: Iterable[Target], cache: str, path: str) -> bool:
     """Write a bundle; returns whether the file changed.
 
@@ -78,6 +89,7 @@ def build(source: str, targets: Iterable[Target], cache: str, path: str) -> bool
     :param cache: where wheels are kept that were fetched.
     :raises BundleError: a wheel could not be had, or the file cannot be written.
     """
+    require_place(path)
     found: dict[str, bytes] = {}
     chosen = {}
     name, content = wheels.make_server_wheel(source)
