@@ -34,13 +34,15 @@ def config(tmp_path: Path) -> str:
     return str(tmp_path / "config.toml")
 
 
-def run(*arguments: str | bytes, shell: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str | bytes, shell: str = "", given: bytes | None = None, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     """The command in a process of its own; ``shell`` is what a shell is to do with its descriptors."""
     command: list[str | bytes] = [sys.executable, "-m", "rtc_server", *arguments]
     if shell:
         command = ["sh", "-c", f'"$@" {shell}', "sh", *command]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), **environment}
-    return subprocess.run(command, env=environment, capture_output=True, check=False)
+    return subprocess.run(command, env=environment, input=given, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("environment", [{}, NO_LOCALE, {"PYTHONIOENCODING": "latin-1"}])
@@ -79,6 +81,19 @@ def test_output_that_nobody_takes(config: str, command: str, shell: str, status:
 def test_input_that_is_closed(config: str) -> None:
     done = run("import", "--config", config, shell="<&-")
     assert (done.returncode, done.stderr) == (1, b"standard input is closed\n")
+
+
+@pytest.mark.parametrize("environment", [{}, NO_LOCALE])
+def test_a_configuration_on_standard_input(config: str, environment: dict[str, str]) -> None:
+    """As a module gives it to ``check-reload``, whose process may have no locale."""
+    text = Path(config).read_text() + f"# {NAME}\n"
+    for given, status, words in (
+        (text.encode(), 0, b""),
+        (b"\xff", 1, b"standard input is not UTF-8\n"),
+        (f"[[{NAME}".encode(), 1, b"standard input:1: is not TOML: "),
+    ):
+        done = run("check-reload", config, "-", given=given, **environment)
+        assert done.returncode == status and done.stderr.startswith(words) and b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,40 +5,18 @@
 
 from __future__ import annotations
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from journal_support import change, opened
-from postgres_support import Postgres, opened_store, well
-from rtc_support import config_text, eventually, free_port
+from postgres_support import Postgres, config_file, opened_store, run, well
+from rtc_support import eventually, free_port
 
-from rtc_server import cli
 from rtc_server.journal import Compact, JournalError, Snapshot, Submission, export_import
 from rtc_server.store_postgres import reaching, transfer
 from rtc_server.store_postgres.connections import Store
-
-_NAMES = itertools.count()
-
-
-def config_file(directory: Path, postgres: Postgres, store: Store, **journal: Any) -> str:
-    """A configuration file whose journal is on the store."""
-    path = directory / f"config{next(_NAMES)}.toml"
-    url = postgres.url(store.address.database)
-    path.write_text(
-        config_text(directory, journal={"path": None, "store_url": url, "store_password": store.password, **journal})
-    )
-    return str(path)
-
-
-def run(capsysbinary: Any, *arguments: str) -> tuple[int, str]:
-    """Status and all output of a command, in a thread's own loop as on the command line."""
-    with ThreadPoolExecutor(1) as pool:
-        status = pool.submit(cli.main, arguments).result()
-    out, err = capsysbinary.readouterr()
-    return status, (out + err).decode()
 
 
 async def test_projects_move_between_both_journals(

@@ -72,6 +72,18 @@ def open_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
+def read_input() -> str:
+    """The text on standard input, which is UTF-8. Raises JournalError."""
+    if sys.stdin is None:
+        raise JournalError("standard input is closed")
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as exc:
+        raise JournalError("standard input is not UTF-8") from exc
+
+
 @contextlib.contextmanager
 def writing_text() -> Iterator[None]:
     """Write what is printed as UTF-8, all of it before the block ends. Raises JournalError where it cannot be written;

@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import __version__, sockets
-from .arguments import open_input, read_name, read_positive, read_project, read_text, read_user, writing_text
+from .arguments import (
+    open_input,
+    read_input,
+    read_name,
+    read_positive,
+    read_project,
+    read_text,
+    read_user,
+    writing_text,
+)
 from .auth import EDIT, MAX_TOKEN, QUERY_SECONDS, VIEW
 from .config import Config, ConfigError, find_url, load, parse, read_admin_token
 from .journal import JournalError, backup, export_import
@@ -195,7 +204,7 @@ def _examine(options: argparse.Namespace) -> int:
 
 
 def _load_new(file: str) -> Config:
-    return parse("".join(export_import.read_json_lines(open_input())), "standard input") if file == "-" else load(file)
+    return parse(read_input(), "standard input") if file == "-" else load(file)
 
 
 def _check_sockets(options: argparse.Namespace) -> int:
