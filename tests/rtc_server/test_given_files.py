@@ -90,6 +90,10 @@ async def test_a_reload_refuses_it_and_nobody_waits(tmp_path: Path, make: Make, 
         reloading.reload()
         assert reloading.config.token == site.config.token
         assert why in reloading._outcome.refused
+        file.unlink()  # and the configuration itself
+        make(file)
+        reloading.reload()
+        assert why in reloading._outcome.refused
         assert (await client.ask("change", {"project": "p", "id": "c1", "data": 1}))["revision"] == 1
         assert (await site.connect(token("bob"))).sid
 
