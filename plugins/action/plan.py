@@ -253,7 +253,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         try:
             with open(os.path.expanduser(names[0]), encoding="utf-8") as file:
                 return {str(host): dict(parts) for host, parts in json.load(file)["basis"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {error}") from None
 
     def _ask_aws(self, plan_input: PlanInput, hostvars: Any) -> dict[str, Seen | AwsProblem]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         try:
             targets = combine(args.get("pythons"), args.get("machines"))
             listed = [str(target) for target in targets]
+            release_bundle.require_place(path)
             if self._task.check_mode:
                 return {"changed": not os.path.exists(path), "path": path, "targets": listed}
             changed = release_bundle.build(release_source.SOURCE, targets, cache, path)
@@ -63,5 +64,11 @@ def combine(pythons: object, machines: object) -> list[Target]:
 
 
 def _split(value: object, default: Iterable[str]) -> list[str]:
-    items = [value] if isinstance(value, (str, float)) else value if isinstance(value, (list, tuple)) else []
+    if value is None or value == "":
+        return list(default)
+    if isinstance(value, Mapping):
+        raise release_source.BundleError(
+            "The bundle's versions of Python, or machines, are a dictionary.", "Give a list, or text with commas."
+        )
+    items = value if isinstance(value, (list, tuple)) else [value]
     return [part.strip() for item in items for part in str(item).split(",") if part.strip()] or list(default)

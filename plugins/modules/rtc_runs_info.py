@@ -95,6 +95,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import site_part
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records, unserved
 
+_YEAR_10000 = 253402300800  # in seconds since the epoch
+
 
 def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
     """What is known of a run.
@@ -115,9 +117,14 @@ def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str])
         "sites": sites,
         "undone": records.is_undone(directory),
         "unserved": is_unserved(path, run, notes),
-        "undone_at": int(undone["at"]) if isinstance(undone.get("at"), (int, float)) else 0,
+        "undone_at": read_time(undone.get("at")),
         "undone_by": str(undone.get("by", "")),
     }
+
+
+def read_time(value: Any) -> int:
+    """Seconds since the epoch; 0 for what is no time: that a run was undone is known all the same."""
+    return int(value) if type(value) in (int, float) and 0 <= value < _YEAR_10000 else 0  # NaN is not
 
 
 def is_unserved(path: str, run: str, notes: list[str]) -> bool:

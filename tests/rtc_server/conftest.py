@@ -20,6 +20,8 @@ from rtc_server.journal import sqlite, writer
 if TYPE_CHECKING:
     from postgres_support import Postgres
 
+    from rtc_server.store_postgres.connections import Store
+
 try:
     from hypothesis import settings
 except ImportError:
@@ -81,6 +83,14 @@ def postgres() -> Iterator[Postgres]:
 
     with started() as server:
         yield server
+
+
+@pytest.fixture
+def store(postgres: Postgres) -> Store:
+    """A database of its own."""
+    name = f"store{len(postgres.query('SELECT 1 FROM pg_database'))}"
+    postgres.make_database(name)
+    return postgres.store(name)
 
 
 @pytest.fixture(scope="session")

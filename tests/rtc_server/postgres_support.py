@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import postgres_binaries
 import pytest
 from journal_support import Keeper
-from rtc_support import eventually, free_port
+from rtc_support import config_text, eventually, free_port
 
 asyncpg = pytest.importorskip("asyncpg")
 
+from rtc_server import cli  # noqa: E402
 from rtc_server.journal import Change, JournalLimits  # noqa: E402
 from rtc_server.store_postgres.address import parse_address  # noqa: E402
 from rtc_server.store_postgres.connections import Store  # noqa: E402
 from rtc_server.store_postgres.journal import PostgresJournal  # noqa: E402
 
+_CONFIGS = itertools.count()
 VERSION = os.environ.get("RTC_POSTGRES", "")  # of servers for which a test names none; "": the distribution's
 
 
@@ -305,3 +309,21 @@ async def opened_store(store: Store, limits: JournalLimits = NO_LIMITS) -> Async
 
 async def well(keeper: StoreKeeper) -> None:
     await eventually(lambda: keeper.journal.fault is None, "the store is back")
+
+
+def config_file(directory: Path, postgres: Postgres, store: Store, **journal: Any) -> str:
+    """A configuration file whose journal is on the store."""
+    path = directory / f"config{next(_CONFIGS)}.toml"
+    url = postgres.url(store.address.database)
+    path.write_text(
+        config_text(directory, journal={"path": None, "store_url": url, "store_password": store.password, **journal})
+    )
+    return str(path)
+
+
+def run(capsysbinary: Any, *arguments: str) -> tuple[int, str]:
+    """Status and all output of a command, in a thread's own loop as on the command line."""
+    with ThreadPoolExecutor(1) as pool:
+        status = pool.submit(cli.main, arguments).result()
+    out, err = capsysbinary.readouterr()
+    return status, (out + err).decode()

@@ -26,6 +26,7 @@ from rtc_support import Client, Closed, Server, Site, config_text, eventually, f
 from rtc_server import cli
 from rtc_server.admin import gate, listener
 from rtc_server.admin.opening import open_admin
+from rtc_server.admin.state import find_port
 from rtc_server.config import parse
 from rtc_server.reload import find_fixed
 from rtc_server.service import Service
@@ -445,3 +446,12 @@ async def test_a_restart_of_a_process_that_systemd_has_started(
         await client.close()
     assert "an administrator restarts the server" in server.log.read_text()
     assert TOKEN not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("https://wiki.example.org", 443), ("https://wiki.example.org:443", 443), ("http://wiki.example.org", 80),
+     ("https://wiki.example.org:9093", 9093), (None, 9083)],
+)  # fmt: skip
+def test_the_port_that_users_come_by(tmp_path: Path, url: str | None, port: int) -> None:
+    assert find_port(parse(config_text(tmp_path, admin={"url": url}))) == port

@@ -14,7 +14,6 @@ from journal_support import ALL, Keeper
 
 pytest.importorskip("asyncpg")
 from postgres_support import opened_store
-from test_store import store  # noqa: F401 - a fixture
 
 from rtc_server.journal import Compact, JournalLimits, Outcome, Snapshot, Submission, make_label
 from rtc_server.journal.sqlite import SqliteJournal
@@ -58,7 +57,7 @@ class Script:
 
 @pytest.mark.parametrize("quota", [0, 3_000, 8_000])
 @pytest.mark.parametrize("seed", range(3))
-async def test_same_answers(store: Store, tmp_path: Path, seed: int, quota: int) -> None:  # noqa: F811
+async def test_same_answers(store: Store, tmp_path: Path, seed: int, quota: int) -> None:
     """Where there is a quota no snapshots, as the time differs at which room is there again, and no id twice in a round
     with other data: the store refuses the second one as the first."""
     limits = JournalLimits(project_bytes=quota)

@@ -319,8 +319,8 @@ def test_the_command_prints_a_link(
     ("options", "status", "word"),
     [
         ([], 1, "server.name"),
-        (["--url", "wiki.example.org"], 2, "scheme, host and port"),
-        (["--url", "https://wiki.example.org:9083/x"], 2, "scheme, host and port"),
+        (["--url", "wiki.example.org"], 2, "scheme, name and port"),
+        (["--url", "https://wiki.example.org:9083/x"], 2, "scheme, name and port"),
         (["--url", "https://wiki:9083", "--minutes", "0"], 2, "1 to 60"),
         (["--url", "https://wiki:9083", "--minutes", "61"], 2, "1 to 60"),
     ],

@@ -34,12 +34,20 @@ WRONG = [
     (GOOD.replace("port = 9083", "port = true"), "f:2: server.port: must be a whole number"),
     (GOOD.replace("port = 9083", 'port = "9083"'), "f:2: server.port: must be a whole number"),
     (GOOD.replace("port", 'address = "localhost"\nport'), "f:2: server.address: must be an IP address"),
+    (GOOD.replace("port", 'address = "224.0.0.1"\nport'), "f:2: server.address: must be an IP address"),
+    (GOOD.replace("port", 'address = "ff02::1"\nport'), "f:2: server.address: must be an IP address"),
+    (GOOD.replace("port", 'address = "255.255.255.255"\nport'), "f:2: server.address: must be an IP address"),
     (GOOD.replace("port", 'origins = "https://x"\nport'), "f:2: server.origins: must be a list"),
     (
         GOOD.replace("port", 'origins = ["https://x/wiki"]\nport'),
         "f:2: server.origins: 'https://x/wiki' is not an origin",
     ),
     (GOOD.replace("port", 'origins = ["*"]\nport'), "f:2: server.origins: '*' is not an origin"),
+    (GOOD.replace("port", 'origins = ["https://x:0"]\nport'), "f:2: server.origins: 'https://x:0' is not an origin"),
+    (GOOD.replace("port", 'origins = ["https://x:65536"]\nport'), "f:2: server.origins: 'https://x:65536' is"),
+    (GOOD.replace("port", 'origins = ["https://[::g]"]\nport'), "f:2: server.origins: 'https://[::g]' is not"),
+    (GOOD.replace('"/j"', '"/j/"'), "f:6: journal.path: must name a file, and ends in a slash"),
+    (GOOD.replace('"/k"', '"/k/"'), "f:4: token.keys: must name a file, and ends in a slash"),
     (GOOD.replace("port", 'path = "rtc"\nport'), "f:2: server.path: must begin and end with a slash"),
     (GOOD.replace("port", 'trusted_proxies = ["x"]\nport'), "f:2: server.trusted_proxies: must be a list of IP"),
     (GOOD.replace('["/k"]', "[]"), "f:4: token.keys: must name one key file"),
@@ -105,6 +113,22 @@ def test_limits_of_bytes_grow_with_those_of_requests() -> None:
     assert (limits.change_bytes_per_second, limits.change_bytes_burst) == (7000, 20_000_000)
     assert config.parse(GOOD + "[limits]\nchanges_per_second = 1\n").limits.change_bytes_per_second == 1_000_000
     assert config.parse(GOOD).limits == config.LimitSettings()
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://Wiki.example.org:443", "https://wiki.example.org"),
+        ("http://wiki.example.org:80", "http://wiki.example.org"),
+        ("https://wiki.example.org:80", "https://wiki.example.org:80"),
+        ("https://wiki.example.org:08443", "https://wiki.example.org:8443"),
+        ("https://[2001:DB8:0:0::1]:9083", "https://[2001:db8::1]:9083"),
+    ],
+)
+def test_origins_are_as_browsers_send_them(given: str, sent: str) -> None:
+    """RFC 6454, 6.2: a browser leaves out the scheme's own port, and would be refused everywhere."""
+    found = config.parse(GOOD.replace("port", f"origins = ['{given}']\nport")).server.origins
+    assert found == (sent,)
 
 
 def test_all_complaints_at_once() -> None:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -447,3 +449,26 @@ def test_wrong_usage_is_unknown_for_a_monitoring_system(capsys: pytest.CaptureFi
         cli.main(["doctor"])
     assert ended.value.code == 3
     assert "RTC UNKNOWN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", [b"[" * 9_000, b'{"version":' + b"[" * 9_000, b"\xff", b"1", b"null"])
+def test_a_stranger_s_answer_is_no_version(body: bytes) -> None:
+    """Whoever has the port, deeply nested JSON included, is named; the doctor itself does not fail."""
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        answer = doctor_host.ask("127.0.0.1", server.server_port, False, "/healthz")
+        thread.join()
+    assert (answer.status, answer.body) == (200, {})
+    (check,) = doctor.judge_answers(answer, answer)
+    assert check.state == CRITICAL and "no RTC server" in check.text

@@ -15,6 +15,7 @@ from journal_support import alter, change, opened
 
 from rtc_server.journal import Compact, JournalError, Snapshot, Submission, export_import, make_label, sqlite
 from rtc_server.journal.same_change import is_same_json
+from rtc_server.journal.schema import MAX_REVISION
 from rtc_server.journal.verify import verify_journal
 
 
@@ -42,6 +43,46 @@ async def test_no_number_is_left(path: Path) -> None:
         assert [o.code for o in await keeper.keep(change(1, "beyond"))] == ["unavailable"]
         with pytest.raises(JournalError):
             await keeper.journal.read_changes("beyond", 0, 10, 10)
+
+
+def exported_at(revision: int, project: str = "far") -> list[str]:
+    """An export of a project that was compacted at a revision."""
+    head = {"format": export_import.FORMAT, "project": project, "revision": revision, "base": revision}
+    return [json.dumps({**head, "snapshot": {"revision": revision, "data": 1}}), '{"end":1}']
+
+
+async def test_revisions_beyond_what_keys_have_room_for(path: Path) -> None:
+    """Their keys would be those of the project with the next number: nobody could keep a change any more."""
+    for revision in (MAX_REVISION + 1, 1 << 40, (1 << 53) - 1):
+        with pytest.raises(JournalError, match=f"line 1: revision {revision} is beyond"):
+            export_import.import_project(str(path), exported_at(revision))
+    export_import.import_project(str(path), exported_at(MAX_REVISION))
+    empty = exported_at(0, "near")[0].replace('{"revision": 0, "data": 1}', "null")
+    export_import.import_project(str(path), [empty, '{"end":1}'])
+    async with opened(path) as keeper:
+        outcomes = await keeper.keep(change(1, "far"), change(1, "near"))
+        assert [(o.code, o.revision) for o in outcomes] == [("", MAX_REVISION + 1), ("", 1)]
+    async with opened(path) as keeper:
+        outcomes = await keeper.keep(change(2, "far"), change(2, "near"))
+        assert {(o.request.project, o.code, o.revision) for o in outcomes} == {
+            ("far", "unavailable", 0),
+            ("near", "", 2),
+        }
+        assert keeper.journal.fault is None
+    complaint = f"project 'far': revision {MAX_REVISION + 1} is beyond what a journal can number: it takes no changes"
+    assert verify_journal(str(path))[0] == [complaint]
+
+
+def test_no_snapshot_is_of_revision_0(path: Path) -> None:
+    """Nobody would get it, and verify-journal calls it a fault."""
+    with pytest.raises(JournalError, match="line 1: base 0, snapshot 0 and revision 0 do not fit together"):
+        export_import.import_project(str(path), exported_at(0))
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 201])
+def test_no_import_under_a_name_that_nobody_can_join(path: Path, name: str) -> None:
+    with pytest.raises(JournalError, match="line 1: project must have 1 to 200 printable characters"):
+        export_import.import_project(str(path), exported_at(0, name))
 
 
 VALUES = ["1", "1.0", "true", "0", "-0", "-0.0", "0.0", "false", "null", '""', "[]", "{}", "[1]", "[true]", '{"a":1}']

@@ -19,7 +19,19 @@ from rtc_support import config_text
 from rtc_server import cli, moving
 from rtc_server.journal import Compact, Snapshot, export_import
 from rtc_server.journal.lock import Lock
+from rtc_server.journal.writer import JournalRequest
 from rtc_server.store_postgres import transfer
+from rtc_server.store_postgres.connections import Store
+
+
+def keep(where: Path | Store, *requests: JournalRequest) -> None:
+    """Have a journal keep them, and be closed."""
+
+    async def work() -> None:
+        async with opened_store(where) if isinstance(where, Store) else opened(where) as keeper:
+            await keeper.keep(*requests)
+
+    asyncio.run(work())
 
 
 class Place:
@@ -37,13 +49,7 @@ class Place:
 
     def fill(self, **projects: int) -> None:
         """As many changes in each."""
-
-        async def work() -> None:
-            async with opened(self.journal) as keeper:
-                for name, number in projects.items():
-                    await keeper.keep(*[change(at, name) for at in range(1, number + 1)])
-
-        asyncio.run(work())
+        keep(self.journal, *[change(at, name) for name, number in projects.items() for at in range(1, number + 1)])
 
     def move(self, *arguments: str) -> tuple[int, str]:
         old, new = str(self.directory / "old.toml"), str(self.directory / "new.toml")
@@ -105,12 +111,7 @@ def test_a_move_that_was_cut_short_goes_on(place: Place, monkeypatch: pytest.Mon
 def test_another_project_of_the_same_name_is_not_touched(place: Place) -> None:
     place.fill(a=2, b=2)
     other = place.directory / "other.db"
-
-    async def work() -> None:
-        async with opened(other) as keeper:
-            await keeper.keep(change(1, "b", data="others"), change(2, "b"))
-
-    asyncio.run(work())
+    keep(other, change(1, "b", data="others"), change(2, "b"))
     transfer.import_project(place.store, export_import.export_project(str(other), "b"))
     status, words = place.move()
     assert (status, "project 'b': the store has another project of that name (line 2" in words) == (1, True)
@@ -118,11 +119,7 @@ def test_another_project_of_the_same_name_is_not_touched(place: Place) -> None:
 
 
 def go_on(place: Place, *numbers: int) -> None:
-    async def work() -> None:
-        async with opened(place.journal) as keeper:
-            await keeper.keep(*[change(at, "a") for at in numbers])
-
-    asyncio.run(work())
+    keep(place.journal, *[change(at, "a") for at in numbers])
 
 
 def test_what_the_journal_got_since_an_earlier_move_is_moved_too(place: Place) -> None:
@@ -136,13 +133,8 @@ def test_what_the_journal_got_since_an_earlier_move_is_moved_too(place: Place) -
 def test_a_journal_that_was_compacted_since_an_earlier_move_is_moved_too(place: Place) -> None:
     place.fill(a=30)
     assert place.move()[0] == 0
-
-    async def work() -> None:
-        async with opened(place.journal) as keeper:
-            await keeper.keep(*[change(at, "a") for at in range(31, 51)])
-            await keeper.keep(Compact("a", Snapshot(45, '{"s": 1}'), keep=2))
-
-    asyncio.run(work())
+    keep(place.journal, *[change(at, "a") for at in range(31, 51)])
+    keep(place.journal, Compact("a", Snapshot(45, '{"s": 1}'), keep=2))
     assert place.move() == (0, "a: moved, up to revision 50\n")
     assert place.is_same("a")
 
@@ -150,12 +142,7 @@ def test_a_journal_that_was_compacted_since_an_earlier_move_is_moved_too(place: 
 def test_what_the_store_got_since_an_earlier_move_stays(place: Place) -> None:
     place.fill(a=3)
     assert place.move()[0] == 0
-
-    async def work() -> None:
-        async with opened_store(place.store) as keeper:
-            await keeper.keep(change(4, "a", user="bob"))
-
-    asyncio.run(work())
+    keep(place.store, change(4, "a", user="bob"))
     before = list(transfer.export_project(place.store, "a"))
     assert place.move() == (0, "a: is there, up to revision 3\n")
     assert list(transfer.export_project(place.store, "a")) == before
@@ -164,12 +151,7 @@ def test_what_the_store_got_since_an_earlier_move_stays(place: Place) -> None:
 def test_what_both_went_on_with_is_not_replaced(place: Place) -> None:
     place.fill(a=3)
     assert place.move()[0] == 0
-
-    async def work() -> None:
-        async with opened_store(place.store) as keeper:
-            await keeper.keep(change(99, "a", user="bob"))
-
-    asyncio.run(work())
+    keep(place.store, change(99, "a", user="bob"))
     go_on(place, 4, 5)
     before = list(transfer.export_project(place.store, "a"))
     status, words = place.move()
@@ -178,12 +160,8 @@ def test_what_both_went_on_with_is_not_replaced(place: Place) -> None:
 
 
 def test_a_compacted_project_with_forgotten_ids_is_the_same(place: Place) -> None:
-    async def work() -> None:
-        async with opened(place.journal) as keeper:
-            await keeper.keep(*[change(at) for at in range(1, 101)])
-            await keeper.keep(Compact("p", Snapshot(90, '{"s": 1}'), keep=20))
-
-    asyncio.run(work())
+    keep(place.journal, *[change(at) for at in range(1, 101)])
+    keep(place.journal, Compact("p", Snapshot(90, '{"s": 1}'), keep=20))
     assert place.move()[0] == 0
     assert place.is_same("p")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from rtc_support import PATIENCE, SECRET, SOURCE, Client, Server, running, token
+from rtc_support import PATIENCE, SECRET, SOURCE, Client, Server, config_text, free_port, running, token
 
 from rtc_server.journal.verify import verify_journal
 
@@ -216,6 +216,24 @@ async def test_a_start_that_cannot_be(server: Server, tmp_path: Path) -> None:
     assert SECRET.decode() not in done.stderr
     while (await health(server))[0] != 200:  # a busy machine takes longer than one try waits
         assert server.process is not None and server.process.poll() is None
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "2001:db8::7", "fe80::1%nowhere"])
+async def test_an_address_that_the_machine_has_not(tmp_path: Path, address: str) -> None:
+    """Nobody has the port, so to look for who has it helps nobody."""
+    config = tmp_path / "config.toml"
+    config.write_text(config_text(tmp_path, free_port(), server={"address": address}))
+    done = await asyncio.to_thread(serve, config)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "server.address must be an address of this machine" in done.stderr and "ss -tlnp" not in done.stderr
+
+
+async def test_a_clock_that_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The uptime is no difference of two times of day."""
+    async with running(tmp_path) as site:
+        monkeypatch.setattr("time.time", lambda: 1e9)
+        async with aiohttp.ClientSession() as http, http.get(f"{site.url}/healthz") as answer:
+            assert (await answer.json())["uptime"] >= 0
 
 
 async def test_the_older_clients_token_is_not_kept_nor_logged(tmp_path: Path) -> None:

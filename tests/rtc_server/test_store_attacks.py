@@ -19,7 +19,6 @@ from rtc_support import eventually
 pytest.importorskip("asyncpg")
 from rtc_cluster import LONG, Cluster, configured, is_ready
 from test_cluster_network import wait_until
-from test_store import store  # noqa: F401 - a fixture
 
 from rtc_server.store_postgres.address import parse_address
 from rtc_server.store_postgres.connections import Store
@@ -45,7 +44,7 @@ HOSTILE = {
 }
 
 
-async def test_what_is_set_for_role_and_database_changes_nothing(store: Store, postgres: Postgres) -> None:  # noqa: F811
+async def test_what_is_set_for_role_and_database_changes_nothing(store: Store, postgres: Postgres) -> None:
     """Also timeouts that end sessions which only wait: each would cost all three, and a second."""
     database = store.address.database
     known = set(postgres.query("SELECT name FROM pg_settings"))
@@ -63,7 +62,7 @@ async def test_what_is_set_for_role_and_database_changes_nothing(store: Store, p
         assert (one.journal.fault, two.journal.fault, two.hall.renewed) == (None, None, [])
 
 
-async def test_answers_that_do_not_come_are_no_refusal(store: Store, postgres: Postgres) -> None:  # noqa: F811
+async def test_answers_that_do_not_come_are_no_refusal(store: Store, postgres: Postgres) -> None:
     """The store hears and is not heard: what it kept is found again, and is there once."""
     database = store.address.database
     async with Cable(postgres.port) as cable:

@@ -18,12 +18,11 @@ from typing import Any
 
 import pytest
 from journal_support import change
-from postgres_support import Postgres, opened_store, well
+from postgres_support import Postgres, config_file, opened_store, run, well
 from rtc_support import SOURCE, Client, Closed, Server, eventually, running, token
 
 pytest.importorskip("asyncpg")
 from rtc_cluster import Cluster, configured
-from test_store import config_file, run, store  # noqa: F401 - a fixture
 
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot
 from rtc_server.store_postgres import checking, journal, reaching
@@ -133,7 +132,7 @@ async def test_a_standby_takes_no_writes(tmp_path: Path, capsysbinary: object) -
 
 
 async def test_ids_are_kept_by_the_stores_clock(
-    store: Store,  # noqa: F811
+    store: Store,
     postgres: Postgres,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -157,7 +156,7 @@ async def test_ids_are_kept_by_the_stores_clock(
         assert [(o.revision, o.duplicate) for o in await ahead.keep(change(3))] == [(3, True)]
 
 
-async def test_a_clock_that_is_apart_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+async def test_a_clock_that_is_apart_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     real = time.time
     for shift in (0.0, 60.0, -60.0):
         monkeypatch.setattr(time, "time", lambda shift=shift: real() + shift)

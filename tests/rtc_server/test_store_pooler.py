@@ -16,11 +16,10 @@ from typing import Any
 import postgres_binaries
 import pytest
 from journal_support import change
-from postgres_support import Postgres, opened_store
+from postgres_support import Postgres, config_file, opened_store, run
 from rtc_support import eventually, free_port
 
 pytest.importorskip("asyncpg")
-from test_store import config_file, run, store  # noqa: F401 - a fixture
 
 from rtc_server.store_postgres import reaching
 from rtc_server.store_postgres.address import parse_address
@@ -32,7 +31,7 @@ Bouncer = Callable[[str, bool], Store]
 
 
 @pytest.fixture
-def bounce(postgres: Postgres, store: Store, tmp_path: Path) -> Iterator[Bouncer]:  # noqa: F811
+def bounce(postgres: Postgres, store: Store, tmp_path: Path) -> Iterator[Bouncer]:
     """Starts PgBouncer in a mode, with the parameters of sessions passed over or not; the store through it."""
     if PROGRAM is None:
         pytest.skip("pgbouncer is not installed here")

@@ -19,17 +19,18 @@ import test_contract
 from postgres_support import VERSION, Postgres
 from rtc_support import running
 from test_store import (  # pytest collects what is here
-    store,  # noqa: F401
     test_a_host_that_answers_with_an_error_is_passed_over,  # noqa: F401
     test_a_quota,  # noqa: F401
     test_a_round_takes_no_longer_when_the_log_is_long,  # noqa: F401
     test_another_history_begins_another_epoch,  # noqa: F401
-    test_check_config_tries_the_store,  # noqa: F401
     test_compaction_and_forgotten_ids,  # noqa: F401
     test_duplicates_over_servers,  # noqa: F401
-    test_projects_move_between_both_journals,  # noqa: F401
     test_the_store_goes_away_and_comes_back,  # noqa: F401
     test_two_servers_deliver_one_order,  # noqa: F401
+)
+from test_store_commands import (
+    test_check_config_tries_the_store,  # noqa: F401
+    test_projects_move_between_both_journals,  # noqa: F401
 )
 
 from rtc_server.store_postgres.connections import Store
@@ -59,7 +60,7 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 )
 async def test_clients_see_no_difference(
     contract: Callable[[Path], Coroutine[Any, Any, None]],
-    store: Store,  # noqa: F811
+    store: Store,
     postgres: Postgres,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

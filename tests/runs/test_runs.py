@@ -57,6 +57,14 @@ def test_failures_in_the_report_s_file(runs):
     assert "failed=1" in next(line for line in runs.output.splitlines() if line.startswith("wiki2 "))
 
 
+@pytest.mark.parametrize("given", ["rtc_undo_site=", "rtc_undo_site=' '", '{"rtc_undo_site": null}'])
+def test_a_site_that_was_forgotten_is_not_all_sites(runs, given):
+    """As ``-e rtc_undo_site="$SITE"`` gives it where a script has no SITE."""
+    assert runs("rollback", {"wiki1": HERE, "wiki2": HERE}, "-e", given) == 2
+    assert "rtc_undo_site is empty, so which site is meant is not known, and nothing is undone." in runs.text
+    assert "TASK [List the runs of each host]" not in runs.output
+
+
 @pytest.mark.parametrize("playbook", ["site", "verify", "plan"])
 def test_a_limit_with_the_proxy_alone(runs, playbook):
     groups = {"confluence": ["wiki1"], "rtc_proxies": ["px1"]}

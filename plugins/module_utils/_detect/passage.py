@@ -272,7 +272,7 @@ class _Visit:
             try:
                 self.sid = str(json.loads(match[2])["sid"])
                 self.revision = 3 if match[1] else self.revision
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise _Wrong(STOPPED, _describe(status, headers, body)) from None
             self._check_sharing(headers)
 
@@ -441,7 +441,7 @@ def _read_engine_error(body: str) -> tuple[bool, str]:
     try:
         found: Any = json.loads(body)
         return isinstance(found["code"], int), str(found["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False, ""
 
 

@@ -58,7 +58,7 @@ def read_answer(url: str, output: str, errors: str) -> StoreState:
         if found is None:
             return StoreState(url, unknown="; ".join(map(str, answer["complaints"])) or "its release names no store.")
         return _facts.from_dict(StoreState, {**found, "url": url, "unknown": ""})
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         if "unrecognized arguments" in errors:
             return StoreState(url, unknown="the release on the host is too old to tell.")
         last = (errors.strip().splitlines() or ["no answer"])[-1]

@@ -89,7 +89,7 @@ class Instance(InstanceFiles):
         """What the running process says that it runs with; nothing when its release says nothing of it."""
         try:
             found = json.loads(_files.read_existing(f"{self.handed_over}/{unit.RELOADED}") or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -355,9 +355,10 @@ def read_undone_sites(directory: str) -> list[dict[str, Any]]:
     try:
         found = [dict(item) for item in json.loads(_files.read_existing(path) or b"[]")]
         for item in found:
-            lists = (item["names"], item["owners"])
-            if not isinstance(item["site"], str) or not all(isinstance(one, list) for one in lists):
-                raise ValueError("a site without name or nodes")
+            if not isinstance(item["names"], list) or not isinstance(item["owners"], list):
+                raise ValueError("a site without names or nodes")
+            if not all(isinstance(one, str) for one in [item["site"], *item["names"], *item["owners"]]):
+                raise ValueError("a name that is no text")
     except (ValueError, TypeError, KeyError, RecursionError) as exc:
         raise RtcError(
             f"{path} is damaged: {type(exc).__name__}: {str(exc)[:80]}.",

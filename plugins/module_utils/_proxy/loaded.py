@@ -50,7 +50,7 @@ class Loaded:
 
     def _read(self) -> dict[str, Any]:
         """The digests, if they are of the present load."""
-        with contextlib.suppress(RtcError, ValueError, TypeError, KeyError, AttributeError):
+        with contextlib.suppress(RtcError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             known = json.loads(_files.read_existing(self.path) or b"{}")
             if known["master"] == self.master and abs(known["load"] - self.backend.loaded(self.master)) < _SAME:
                 return dict(known["files"])

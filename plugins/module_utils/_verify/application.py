@@ -137,7 +137,7 @@ def _read_json(place: str, answer: Response) -> dict[str, Any]:
     if answer.status == 200:
         try:
             data = json.loads(answer.body.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if isinstance(data, dict):
             return data

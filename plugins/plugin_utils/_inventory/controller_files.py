@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a file of the controller is looked for that the inventory names."""
+"""Where a file of the controller is looked for that the inventory names, and what may not be replaced by one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,3 +44,15 @@ def find_file(value: str, directories: Iterable[str | None]) -> str:
             raise OSError(f"{place} is a directory.")
     where = "" if places == [value] else f" Looked for {', '.join(places)}."
     raise OSError(f"there is no such file on the controller.{where}")
+
+
+def explain_no_file(path: str) -> str:
+    """Why what has that name cannot be replaced; "" where it is a file, or nothing. A renamed file takes the place of
+    anything but a directory: root would take /dev/null, or what /dev/stdout is, from the whole machine."""
+    with contextlib.suppress(OSError):  # which writing will tell
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            return "it is a directory"
+        if not stat.S_ISREG(mode):
+            return "it is a pipe or device, and no file"
+    return ""

@@ -68,6 +68,12 @@ def _read_text(value: Any, _variable: Variable) -> str:
     return str(value).strip()
 
 
+def _read_line(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
+    _refuse_hidden(text, "it")
+    return text
+
+
 _NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
 
 
@@ -81,13 +87,18 @@ def _read_name(value: Any, variable: Variable) -> str:
     return text.lower() if variable.field == "server_name" else text
 
 
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")  # int() would take 1_000 and digits of other scripts, too
+_LARGEST = 2**31 - 1  # what everything that reads a number can hold
+_MOST = {"aws_deregistration_delay": 3600}  # what AWS takes, and refuses in the middle of a run
+
+
 def _read_number(value: Any) -> int:
     if isinstance(value, bool):
         raise ValueError("a number is expected, not a truth value.")
-    try:
-        return int(str(value).strip())
-    except ValueError:
-        raise ValueError(f"'{host_names.show(str(value))}' is not a port number.") from None
+    text = str(value).strip()
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"'{host_names.show(text)}' is not a port number.")
+    return int(text)
 
 
 def _read_port(value: Any, _variable: Variable) -> int:
@@ -104,14 +115,14 @@ def _read_anyport(value: Any, _variable: Variable) -> int:
     return number
 
 
-def _read_count(value: Any, _variable: Variable) -> int:
-    try:
-        number = -1 if isinstance(value, bool) else int(str(value).strip())
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"'{host_names.show(str(value))}' is not a number of 0 or more.")
-    return number
+def _read_count(value: Any, variable: Variable) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not _WHOLE.fullmatch(text) or int(text) < 0:
+        raise ValueError(f"'{host_names.show(text)}' is not a number of 0 or more.")
+    most = _MOST.get(variable.field, _LARGEST)
+    if int(text) > most:
+        raise ValueError(f"{host_names.show(text)} is too large; it is {most} at most.")
+    return int(text)
 
 
 def _read_bool(value: Any, _variable: Variable) -> bool:
@@ -142,6 +153,8 @@ def _read_choice(value: Any, variable: Variable) -> str:
 
 def _read_path(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
+    if not text:
+        raise ValueError("the path is empty: name the file, or leave the variable out.")
     _refuse_hidden(text)
     absolute = text.startswith("/") or (variable.field == "install_dir" and is_contained(text))
     on_host = ("install_dir", "server_python", "truststore_path", "textfile_directory")
@@ -164,10 +177,10 @@ def _read_pem(value: Any, variable: Variable) -> str:
     return text
 
 
-def _refuse_hidden(text: str) -> None:
-    """Marks that no terminal shows, such as U+202A, come along when a path is copied from a page."""
+def _refuse_hidden(text: str, what: str = "the path") -> None:
+    """Marks that no terminal shows, such as U+202A, come along when something is copied from a page."""
     if not text.isprintable():
-        raise ValueError(f"'{host_names.show(text)}' has a character that is not seen: type the path anew.")
+        raise ValueError(f"'{host_names.show(text)}' has a character that is not seen: type {what} anew.")
 
 
 _SERVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*$")  # systemd.unit(5)
@@ -241,7 +254,7 @@ def _read_limits(value: Any, _variable: Variable) -> dict[str, float]:
     return rtc_limits.check(value)
 
 
-_SHARE = re.compile(r"[1-9][0-9]{0,2}%|[0-9]+")
+_SHARE = re.compile(r"[1-9][0-9]{0,2}%|[0-9]+", re.ASCII)
 
 
 def _read_batches(value: Any, _variable: Variable) -> list[str]:
@@ -266,7 +279,7 @@ def _read_mutes(value: Any, _variable: Variable) -> list[Mute]:
 
 
 READERS: dict[str, Callable[[Any, Variable], Any]] = {
-    "text": _read_text,
+    "text": _read_line,
     "name": _read_name,
     "port": _read_port,
     "anyport": _read_anyport,

@@ -291,7 +291,8 @@ VARIABLES: tuple[Variable, ...] = (
     _var("bundle_machines", "text", "x86_64 and aarch64", "For the playbook C(bundle): machines, with commas between.",
          read=False),
     _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
-    _var("serial", "batches", "1", "How many hosts of the application are changed at a time.", read=False),
+    _var("serial", "batches", "1", "How many hosts of the application are changed at a time; V(0): all at once.",
+         read=False),
     _var("max_failures", "number", "none: a failed site does not stop the others",
          "After so many failed sites, no further one is begun. V(1): the first failure stops everything."),
     _var("rollback_on_failure", "bool", "true",
@@ -336,7 +337,8 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
         if wrong or variable.name in UNREAD:
             continue
         value = pick_kind(variables.get(variable.name), kind)
-        if value is None or value == "":
+        # An empty plan is that of a script whose variable is not set: without one, a run does all that is wanted.
+        if value is None or (value == "" and variable.field != "from_plan"):
             continue
         try:
             read = READERS[variable.type](value, variable)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import release
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.controller_files import explain_no_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import contents, wheels
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError, Target
@@ -71,6 +72,16 @@ class Bundle:
         return release.name_release(self.version, target.tag, self.digest)
 
 
+def require_place(path: str) -> None:
+    """Make sure that a bundle may take the place of what is there.
+
+    :raises BundleError: it is no file.
+    """
+    why = explain_no_file(path)
+    if why:
+        raise BundleError(f"{path} cannot be written: {why}.", "Name another file in rtc_bundle.")
+
+
 def build(source: str, targets: Iterable[Target], cache: str, path: str) -> bool:
     """Write a bundle; returns whether the file changed.
 
@@ -78,6 +89,7 @@ def build(source: str, targets: Iterable[Target], cache: str, path: str) -> bool
     :param cache: where wheels are kept that were fetched.
     :raises BundleError: a wheel could not be had, or the file cannot be written.
     """
+    require_place(path)
     found: dict[str, bytes] = {}
     chosen = {}
     name, content = wheels.make_server_wheel(source)
@@ -246,7 +258,7 @@ def _read_manifest(path: str, tar: tarfile.TarFile) -> Bundle:
             {release_source.read_tag(tag).tag: tuple(map(str, names)) for tag, names in known["targets"].items()},
             {str(name): (int(size), str(digest)) for name, (size, digest) in known["files"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise BundleError(f"The bundle {path} is damaged: {MANIFEST} cannot be read ({exc}).", _AGAIN) from None
     # They become parts of paths.
     if not re.fullmatch(r"[0-9][\w.+-]*", bundle.version) or not re.fullmatch(r"[0-9a-f]{12}", bundle.digest):

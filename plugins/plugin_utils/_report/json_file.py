@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.controller_files import explain_no_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 
 _PAGE = Path(__file__).resolve().parents[3] / "files/rtc_server/src/rtc_server/check.html"
@@ -64,8 +65,9 @@ def write_json(path: str, data: Any, what: str, variable: str) -> None:
 
 def _replace(path: str, text: str, what: str, variable: str) -> None:
     directory = os.path.dirname(path) or "."
-    if os.path.isdir(path):
-        raise RtcError(f"The {what} cannot be written to {path}: it is a directory.", f"Correct {variable}.")
+    why = explain_no_file(path)
+    if why:
+        raise RtcError(f"The {what} cannot be written to {path}: {why}.", f"Correct {variable}.")
     temporary = ""
     try:
         # mkstemp makes the file with mode 0600, whatever the umask is.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import faulthandler
 import gc
 import json
@@ -23,11 +24,13 @@ from aiohttp.http import HttpProcessingError
 
 from . import __version__, sockets, systemd
 from .admin.opening import AddRoutes, Admin, open_admin
+from .admin.path import make_context
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .checking import add_page
-from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
+from .config import AdminSettings, Config, ConfigError, LogSettings, TlsSettings, read_keys
 from .engine.takeover import check_aiohttp, correct
+from .given_files import read_given
 from .journal import Journal, JournalError, JournalLimits
 from .journal.sqlite import SqliteJournal
 from .listener import Listener
@@ -80,6 +83,8 @@ def make_tls_context(options: TlsSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
+        for name in (options.certificate, options.key):
+            read_given(name)  # OpenSSL would wait for a pipe
         # With a password, as OpenSSL would ask somebody for that of a key that has one, and the loop would wait.
         context.load_cert_chain(options.certificate, options.key, password="")
     except (OSError, ssl.SSLError) as exc:
@@ -104,6 +109,14 @@ class ReloadableTls:
     def present(self, newest: ssl.SSLContext | None) -> None:
         """What connections from now on get."""
         self._newest = newest
+
+
+def check_authority(admin: AdminSettings) -> None:
+    """Raises ConfigError when the way of users could not be tried with ``admin.ca``."""
+    try:
+        make_context(admin.ca)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError([f"{admin.ca}: admin.ca: cannot be used: {exc}"]) from exc
 
 
 def make_tokens(config: Config) -> Tokens:
@@ -165,10 +178,10 @@ def attend(service: Service) -> None:
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
     """The HTTP application: Socket.IO, health, and the check page."""
-    started = time.time()
+    started = time.monotonic()
 
     async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "version": __version__, "uptime": round(time.time() - started)})
+        return web.json_response({"status": "ok", "version": __version__, "uptime": round(time.monotonic() - started)})
 
     async def readyz(_request: web.Request) -> web.Response:
         journal = service.journal
@@ -381,6 +394,15 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     logger.info("stopped")
 
 
+def _advise(error: OSError) -> str:
+    """What to do where the server cannot listen."""
+    if error.errno == errno.EADDRINUSE:
+        return "see who does: ss -tlnp"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 are for root: choose another in server.port"
+    return "server.address must be an address of this machine: ip address lists them"
+
+
 def run(config: Config, journal: Journal | None = None) -> int:
     """Serve with the configured event loop, and with the configured journal unless one is given; the exit status."""
     set_up_logging(config.log)
@@ -408,7 +430,7 @@ def run(config: Config, journal: Journal | None = None) -> int:
         return 1
     except OSError as exc:
         where = f"{config.server.address} port {config.server.port}"
-        print(f"cannot listen on {where}: {exc.strerror or exc}; see who does: ss -tlnp", file=sys.stderr)
+        print(f"cannot listen on {where}: {exc.strerror or exc}; {_advise(exc)}", file=sys.stderr)
         return 1
     finally:
         loop.close()

@@ -7,26 +7,38 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import __version__, sockets
-from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ORIGIN, Config, ConfigError, find_url, load, parse, read_admin_token
+from .arguments import (
+    open_input,
+    read_input,
+    read_name,
+    read_positive,
+    read_project,
+    read_text,
+    read_user,
+    writing_text,
+)
+from .auth import EDIT, MAX_TOKEN, QUERY_SECONDS, VIEW
+from .config import Config, ConfigError, find_url, load, parse, read_admin_token
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
+from .option_checks import BadValue, check_url
 
 CHECK_MINUTES = 60
+_LONGEST = 100 * 365 * 86400  # seconds that a token may be valid for
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 well, 1 refused, 2 wrong usage."""
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        with writing_text():
+            status: int = options.run(options)
     except (ConfigError, JournalError) as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -41,9 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_operating(commands)
     token = commands.add_parser("token", help="print a token that lets a user in")
     token.add_argument("--config", required=True, metavar="FILE")
-    token.add_argument("--user", required=True)
-    token.add_argument("--name", default="", help="the name that others see")
-    token.add_argument("--project", required=True, action="append", help="may be repeated; * is every project")
+    token.add_argument("--user", required=True, type=read_user)
+    token.add_argument("--name", default="", type=read_name, help="the name that others see")
+    token.add_argument(
+        "--project", required=True, action="append", type=read_project, help="may be repeated; * is every project"
+    )
     token.add_argument("--right", choices=(EDIT, VIEW), default=VIEW)
     token.add_argument(
         "--ttl",
@@ -78,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
     delete = commands.add_parser("delete-project", help="delete a project's data for ever (the server must not run)")
     delete.add_argument("--config", required=True, metavar="FILE")
-    delete.add_argument("--project", required=True)
+    delete.add_argument("--project", required=True, type=read_text)
     delete.set_defaults(run=_delete_project)
 
     compact = commands.add_parser(
@@ -105,12 +119,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_transfers(commands: Any) -> None:
     export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")
     export.add_argument("--config", required=True, metavar="FILE")
-    export.add_argument("--project", required=True)
+    export.add_argument("--project", required=True, type=read_text)
     export.set_defaults(run=_export)
 
     import_ = commands.add_parser("import", help="read an export from standard input (the server must not run)")
     import_.add_argument("--config", required=True, metavar="FILE")
-    import_.add_argument("--project", default="", help="import it under this name")
+    import_.add_argument("--project", type=read_project, help="import it under this name")
     import_.add_argument("--replace", action="store_true", help="replace the project if the journal has it")
     import_.set_defaults(run=_import)
 
@@ -118,7 +132,7 @@ def _add_transfers(commands: Any) -> None:
         "move", help="put all projects of an embedded journal into a store, and compare (the server must not run)"
     )
     move.add_argument("--config", required=True, metavar="FILE", help="of the embedded journal, which stays as it is")
-    move.add_argument("--skip", action="append", default=[], metavar="PROJECT", help="may be repeated")
+    move.add_argument("--skip", action="append", default=[], type=read_text, metavar="PROJECT", help="may be repeated")
     move.add_argument("new", metavar="NEW", help="configuration that names the store")
     move.set_defaults(run=_move)
 
@@ -133,7 +147,7 @@ def _add_operating(commands: Any) -> None:
         "reload", help="let a running server read its configuration anew, and tell whether it did (ExecReload=)"
     )
     again.add_argument("--pid", required=True, type=int, metavar="PID", help="of the server: $MAINPID in its unit")
-    again.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="20")
+    again.add_argument("--timeout", type=read_positive, default=20.0, metavar="SECONDS", help="20")
     again.set_defaults(run=_reload)
 
     compare = commands.add_parser("check-reload", help="whether a reload leads from one configuration to another")
@@ -151,7 +165,7 @@ def _add_operating(commands: Any) -> None:
     )
     doctor.add_argument("--config", required=True, metavar="FILE")
     doctor.add_argument("--unit", default="", help="of systemd; of /etc/rtc-server/NAME.toml: rtc-server@NAME.service")
-    doctor.add_argument("--days", type=float, default=14, help="14; a certificate valid for less is a warning")
+    doctor.add_argument("--days", type=read_positive, default=14, help="14; a certificate valid for less is a warning")
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.error = lambda message: doctor.exit(3, f"RTC UNKNOWN - {message}\n")  # 2 would be critical
     doctor.set_defaults(run=_examine)
@@ -190,7 +204,7 @@ def _examine(options: argparse.Namespace) -> int:
 
 
 def _load_new(file: str) -> Config:
-    return parse(sys.stdin.read(), "standard input") if file == "-" else load(file)
+    return parse(read_input(), "standard input") if file == "-" else load(file)
 
 
 def _check_sockets(options: argparse.Namespace) -> int:
@@ -216,7 +230,7 @@ def _check_reload(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .app import look_at_store, make_tls_context, make_tokens
+    from .app import check_authority, look_at_store, make_tls_context, make_tokens
 
     complaints: list[str] = []
     store: dict[str, Any] | None = None
@@ -227,7 +241,7 @@ def _check(options: argparse.Namespace) -> int:
     else:
         checks: list[Callable[[], object]] = [lambda: make_tokens(config), lambda: make_tls_context(config.tls)]
         if config.admin.listen:
-            checks.append(lambda: read_admin_token(config.admin))
+            checks += [lambda: read_admin_token(config.admin), lambda: check_authority(config.admin)]
         for check in checks:
             try:
                 check()
@@ -252,13 +266,17 @@ def _token(options: argparse.Namespace) -> int:
 
     config = load(options.config)
     tokens = make_tokens(config)
-    if options.ttl < 1:
-        print("--ttl must be 1 or more", file=sys.stderr)
+    if not 1 <= options.ttl <= _LONGEST:
+        print(f"--ttl must be 1 to {_LONGEST}", file=sys.stderr)
         return 2
     try:
         made = tokens.make(options.user, dict.fromkeys(options.project, options.right), options.ttl, options.name)
     except Exception as exc:  # a public key cannot sign: PyJWT and cryptography raise many kinds
         print(f"{config.token.keys[0]}: this key cannot sign tokens: {type(exc).__name__}", file=sys.stderr)
+        return 1
+    if len(made) > MAX_TOKEN:
+        what = f"the token would have {len(made)} characters, and servers take {MAX_TOKEN}: name fewer projects"
+        print(what, file=sys.stderr)
         return 1
     print(made)
     return 0
@@ -269,13 +287,14 @@ def _check_link(options: argparse.Namespace) -> int:
     from .checking import PATH
 
     config = load(options.config)
-    url = options.url.rstrip("/").lower() or find_url(config)
+    try:
+        url = check_url(options.url) if options.url else find_url(config)
+    except BadValue as exc:
+        print(f"--url {exc}", file=sys.stderr)
+        return 2
     if not url:
         print(f"{options.config}: server.name: is missing: give the address that users have, --url", file=sys.stderr)
         return 1
-    if not re.fullmatch(ORIGIN, url):
-        print("--url takes scheme, host and port, as in https://wiki.example.org:9083", file=sys.stderr)
-        return 2
     if not 1 <= options.minutes <= CHECK_MINUTES:
         print(f"--minutes must be 1 to {CHECK_MINUTES}", file=sys.stderr)
         return 2
@@ -316,16 +335,16 @@ def _export(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     config = load(options.config)
-    lines = export_import.read_json_lines(sys.stdin.buffer)
+    lines, name = export_import.read_json_lines(open_input()), options.project or ""
     if config.journal.store_url:
         from .app import make_store
         from .store_postgres import transfer
 
         store = make_store(config)
-        project, revision = transfer.import_project(store, lines, name=options.project, replace=options.replace)
+        project, revision = transfer.import_project(store, lines, name=name, replace=options.replace)
     else:
         path = config.journal.path
-        project, revision = export_import.import_project(path, lines, name=options.project, replace=options.replace)
+        project, revision = export_import.import_project(path, lines, name=name, replace=options.replace)
     print(f"{project}: imported up to revision {revision}")
     return 0
 

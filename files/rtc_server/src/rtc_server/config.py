@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import ipaddress
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +14,26 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .auth import MIN_SECRET
-from .store_postgres.address import parse_address
+from .given_files import read_given
+from .option_checks import (
+    BadValue,
+    Network,
+    check_address,
+    check_choice,
+    check_front,
+    check_keys,
+    check_label,
+    check_listen,
+    check_networks,
+    check_number,
+    check_origins,
+    check_path,
+    check_store_url,
+    check_text,
+    check_url,
+    check_url_path,
+    check_whole,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,8 +41,8 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA")
+_LONGEST = 1 << 20  # characters of a configuration file
 _ABSURD = 900  # characters of a line: an array nested so deep, or a number so long, is too much for the parser
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigError(Exception):
@@ -33,158 +51,6 @@ class ConfigError(Exception):
     def __init__(self, complaints: list[str]) -> None:
         super().__init__("\n".join(complaints))
         self.complaints = complaints
-
-
-class _BadValue(Exception):
-    pass
-
-
-# --- checks of one value ------------------------------------------------------------------------
-
-
-def _check_text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable() or not value:
-        raise _BadValue("must be a text of printable characters that is not empty")
-    return value
-
-
-def _check_texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) and v and v.isprintable() for v in value):
-        raise _BadValue("must be a list of texts")
-    return tuple(value)
-
-
-def _check_whole(low: int, high: int) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        if type(value) is not int or not low <= value <= high:
-            raise _BadValue(f"must be a whole number from {low} to {high}")
-        return value
-
-    return check
-
-
-def _check_number(low: float, high: float) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        if type(value) not in (int, float) or not low <= value <= high:
-            raise _BadValue(f"must be a number from {low:g} to {high:g}")
-        return float(value)
-
-    return check
-
-
-def _check_choice(*choices: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise _BadValue("must be one of " + ", ".join(choices))
-        return str(value)
-
-    return check
-
-
-def _check_address(value: Any) -> str:
-    try:
-        return str(ipaddress.ip_address(_check_text(value)))
-    except ValueError as exc:
-        raise _BadValue(
-            "must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all of IPv4"
-        ) from exc
-
-
-def _check_networks(value: Any) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(v) for v in _check_texts(value))
-    except ValueError as exc:
-        raise _BadValue(f"must be a list of IP addresses or networks ({exc})") from exc
-
-
-ORIGIN = r"https?://[A-Za-z0-9.\-_\[\]:]+"
-
-
-def _check_origins(value: Any) -> tuple[str, ...]:
-    origins = _check_texts(value)
-    for origin in origins:
-        if not re.fullmatch(ORIGIN, origin):
-            raise _BadValue(f"{origin!r} is not an origin: write scheme, host and port, as in https://wiki.example.org")
-    return tuple(origin.lower() for origin in origins)
-
-
-def _check_path(value: Any) -> str:
-    return expand(_check_text(value))
-
-
-def _check_keys(value: Any) -> tuple[str, ...]:
-    names = _check_texts(value)
-    if not 1 <= len(names) <= 2:
-        raise _BadValue("must name one key file, or two while keys are changed")
-    return tuple(expand(name) for name in names)
-
-
-def _check_url_path(value: Any) -> str:
-    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", _check_text(value)):
-        raise _BadValue("must begin and end with a slash, as in /socket.io/")
-    return str(value)
-
-
-def _check_label(value: Any) -> str:
-    if not re.fullmatch(r"[a-z0-9]{1,64}", _check_text(value)):
-        raise _BadValue("must be 1 to 64 lower-case letters and digits")
-    return str(value)
-
-
-def _check_store_url(value: Any) -> str:
-    try:
-        parse_address(_check_text(value))
-    except ValueError as exc:
-        raise _BadValue(str(exc)) from exc
-    return str(value)
-
-
-_LONGEST_SOCKET = 107  # bytes of a path (unix(7))
-
-
-def _check_listen(value: Any) -> str:
-    text = _check_text(value)
-    if re.fullmatch(r"(127\.0\.0\.1|\[::1\]):[0-9]{1,5}", text):
-        if not 1 <= int(text.rpartition(":")[2]) <= 65535:
-            raise _BadValue("must have a port from 1 to 65535")
-        return text
-    if not text.startswith(("/", "$RUNTIME_DIRECTORY/")):
-        raise _BadValue("must be the path of a socket, 127.0.0.1:PORT or [::1]:PORT: who manages the server comes from "
-                        "this machine, by SSH")  # fmt: skip
-    path = expand(text)
-    if len(os.fsencode(path)) > _LONGEST_SOCKET:
-        raise _BadValue(f"is {path}, and the path of a socket has {_LONGEST_SOCKET} bytes at most")
-    return path
-
-
-def _check_url(value: Any) -> str:
-    text = _check_text(value)
-    found = re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}))?/?", text)
-    if not found or not 1 <= int(found[3] or 1) <= 65535:
-        raise _BadValue("must be scheme, name and port, as in https://wiki.example.org:9083")
-    return text.rstrip("/").lower()
-
-
-def _check_front(value: Any) -> str:
-    if not (url := _check_url(value)).startswith("https:"):
-        raise _BadValue("must begin with https: the token comes that way")
-    return url.removesuffix(":443")
-
-
-_DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
-
-
-def expand(path: str) -> str:
-    """Replace a leading ``$CREDENTIALS_DIRECTORY`` or ``$RUNTIME_DIRECTORY`` (systemd.exec(5)). Raises _BadValue."""
-    name, slash, rest = path.partition("/")
-    if name in _DIRECTORIES and slash:
-        directory = os.environ.get(name[1:])
-        if not directory:
-            raise _BadValue(f"{name} is not set: start the server by its systemd unit, or name the file itself")
-        return f"{directory}/{rest}"
-    if not path.startswith("/"):
-        raise _BadValue(f"must be an absolute path, or begin with one of {', '.join(_DIRECTORIES)}")
-    return path
 
 
 def _define_option(default: Any, check: Callable[[Any], Any]) -> Any:
@@ -201,109 +67,109 @@ def _define_option(default: Any, check: Callable[[Any], Any]) -> Any:
 class ServerSettings:
     """Where the server listens, and for whom."""
 
-    address: str = _define_option("127.0.0.1", _check_address)
-    port: int = _define_option(..., _check_whole(1, 65535))
-    name: str = _define_option("", _check_text)
-    path: str = _define_option("/socket.io/", _check_url_path)
-    origins: tuple[str, ...] = _define_option((), _check_origins)
-    trusted_proxies: tuple[Network, ...] = _define_option((), _check_networks)
-    loop: str = _define_option("auto", _check_choice("auto", "uvloop", "asyncio"))
-    drain_seconds: float = _define_option(10.0, _check_number(0, 600))
-    label: str = _define_option("", _check_label)
+    address: str = _define_option("127.0.0.1", check_address)
+    port: int = _define_option(..., check_whole(1, 65535))
+    name: str = _define_option("", check_text)
+    path: str = _define_option("/socket.io/", check_url_path)
+    origins: tuple[str, ...] = _define_option((), check_origins)
+    trusted_proxies: tuple[Network, ...] = _define_option((), check_networks)
+    loop: str = _define_option("auto", check_choice("auto", "uvloop", "asyncio"))
+    drain_seconds: float = _define_option(10.0, check_number(0, 600))
+    label: str = _define_option("", check_label)
 
 
 @dataclass(frozen=True)
 class TlsSettings:
     """Files of a certificate chain and its key, PEM. Without them the server speaks plain HTTP."""
 
-    certificate: str = _define_option("", _check_path)
-    key: str = _define_option("", _check_path)
+    certificate: str = _define_option("", check_path)
+    key: str = _define_option("", check_path)
 
 
 @dataclass(frozen=True)
 class TokenSettings:
     """How tokens are checked."""
 
-    keys: tuple[str, ...] = _define_option(..., _check_keys)
-    algorithm: str = _define_option("HS256", _check_choice(*ALGORITHMS))
-    audience: str = _define_option("rtc-server", _check_text)
-    leeway: float = _define_option(10.0, _check_number(0, 300))
-    overlap_seconds: float = _define_option(3600.0, _check_number(0, 7 * 86400))
+    keys: tuple[str, ...] = _define_option(..., check_keys)
+    algorithm: str = _define_option("HS256", check_choice(*ALGORITHMS))
+    audience: str = _define_option("rtc-server", check_text)
+    leeway: float = _define_option(10.0, check_number(0, 300))
+    overlap_seconds: float = _define_option(3600.0, check_number(0, 7 * 86400))
 
 
 @dataclass(frozen=True)
 class JournalSettings:
     """Where changes are kept."""
 
-    path: str = _define_option("", _check_path)
-    store_url: str = _define_option("", _check_store_url)
-    store_ca: str = _define_option("", _check_path)
-    store_password: str = _define_option("", _check_path)
-    keep_ids_days: float = _define_option(30.0, _check_number(1, 36500))
+    path: str = _define_option("", check_path)
+    store_url: str = _define_option("", check_store_url)
+    store_ca: str = _define_option("", check_path)
+    store_password: str = _define_option("", check_path)
+    keep_ids_days: float = _define_option(30.0, check_number(1, 36500))
 
 
 @dataclass(frozen=True)
 class LimitSettings:
     """What one message, connection, user, project or address may take."""
 
-    payload_bytes: int = _define_option(1_000_000, _check_whole(1_000, 64 << 20))
-    change_bytes: int = _define_option(256_000, _check_whole(100, 32 << 20))
-    snapshot_bytes: int = _define_option(900_000, _check_whole(100, 32 << 20))
-    presence_bytes: int = _define_option(4_000, _check_whole(10, 1 << 20))
-    changes_per_second: float = _define_option(200.0, _check_number(0.01, 1e6))
-    changes_burst: int = _define_option(1_000, _check_whole(1, 1_000_000))
-    change_bytes_per_second: float = _define_option(1_000_000.0, _check_number(100, 1e10))
-    change_bytes_burst: int = _define_option(4_000_000, _check_whole(100, 64 << 30))
-    presence_per_second: float = _define_option(60.0, _check_number(0.01, 1e6))
-    presence_bytes_per_second: float = _define_option(40_000.0, _check_number(10, 1e10))
-    reads_per_second: float = _define_option(20.0, _check_number(0.01, 1e6))
-    read_bytes_per_second: float = _define_option(4_000_000.0, _check_number(1_000, 1e10))
-    refusals_per_second: float = _define_option(20.0, _check_number(0.1, 1e6))
-    project_bytes: int = _define_option(1 << 30, _check_whole(100_000, 1 << 50))
-    reserve_bytes: int = _define_option(256 << 20, _check_whole(0, 1 << 50))
-    members_per_project: int = _define_option(500, _check_whole(1, 100_000))
-    projects_per_connection: int = _define_option(20, _check_whole(1, 10_000))
-    history_page: int = _define_option(1_000, _check_whole(1, 100_000))
-    page_bytes: int = _define_option(1_000_000, _check_whole(1_000, 64 << 20))
-    keep_changes: int = _define_option(1_000, _check_whole(0, 1_000_000))
-    connections: int = _define_option(10_000, _check_whole(1, 1_000_000))
-    total_connections: int = _define_option(1_000_000, _check_whole(1, 100_000_000))
-    connections_per_user: int = _define_option(50, _check_whole(1, 1_000_000))
-    pending: int = _define_option(4_000, _check_whole(1, 1_000_000))
-    pending_per_address: int = _define_option(200, _check_whole(1, 1_000_000))
-    pending_bytes: int = _define_option(32 << 20, _check_whole(100_000, 64 << 30))
-    refused_tokens_per_minute: float = _define_option(60.0, _check_number(0.1, 1e6))
-    buffer_bytes: int = _define_option(4 << 20, _check_whole(10_000, 256 << 20))
-    total_buffer_bytes: int = _define_option(128 << 20, _check_whole(100_000, 64 << 30))
-    connect_bytes: int = _define_option(16_384, _check_whole(1_000, 64 << 20))
-    connect_seconds: float = _define_option(10.0, _check_number(0.1, 300))
+    payload_bytes: int = _define_option(1_000_000, check_whole(1_000, 64 << 20))
+    change_bytes: int = _define_option(256_000, check_whole(100, 32 << 20))
+    snapshot_bytes: int = _define_option(900_000, check_whole(100, 32 << 20))
+    presence_bytes: int = _define_option(4_000, check_whole(10, 1 << 20))
+    changes_per_second: float = _define_option(200.0, check_number(0.01, 1e6))
+    changes_burst: int = _define_option(1_000, check_whole(1, 1_000_000))
+    change_bytes_per_second: float = _define_option(1_000_000.0, check_number(100, 1e10))
+    change_bytes_burst: int = _define_option(4_000_000, check_whole(100, 64 << 30))
+    presence_per_second: float = _define_option(60.0, check_number(0.01, 1e6))
+    presence_bytes_per_second: float = _define_option(40_000.0, check_number(10, 1e10))
+    reads_per_second: float = _define_option(20.0, check_number(0.01, 1e6))
+    read_bytes_per_second: float = _define_option(4_000_000.0, check_number(1_000, 1e10))
+    refusals_per_second: float = _define_option(20.0, check_number(0.1, 1e6))
+    project_bytes: int = _define_option(1 << 30, check_whole(100_000, 1 << 50))
+    reserve_bytes: int = _define_option(256 << 20, check_whole(0, 1 << 50))
+    members_per_project: int = _define_option(500, check_whole(1, 100_000))
+    projects_per_connection: int = _define_option(20, check_whole(1, 10_000))
+    history_page: int = _define_option(1_000, check_whole(1, 100_000))
+    page_bytes: int = _define_option(1_000_000, check_whole(1_000, 64 << 20))
+    keep_changes: int = _define_option(1_000, check_whole(0, 1_000_000))
+    connections: int = _define_option(10_000, check_whole(1, 1_000_000))
+    total_connections: int = _define_option(1_000_000, check_whole(1, 100_000_000))
+    connections_per_user: int = _define_option(50, check_whole(1, 1_000_000))
+    pending: int = _define_option(4_000, check_whole(1, 1_000_000))
+    pending_per_address: int = _define_option(200, check_whole(1, 1_000_000))
+    pending_bytes: int = _define_option(32 << 20, check_whole(100_000, 64 << 30))
+    refused_tokens_per_minute: float = _define_option(60.0, check_number(0.1, 1e6))
+    buffer_bytes: int = _define_option(4 << 20, check_whole(10_000, 256 << 20))
+    total_buffer_bytes: int = _define_option(128 << 20, check_whole(100_000, 64 << 30))
+    connect_bytes: int = _define_option(16_384, check_whole(1_000, 64 << 20))
+    connect_seconds: float = _define_option(10.0, check_number(0.1, 300))
 
 
 @dataclass(frozen=True)
 class HeartbeatSettings:
     """Engine.IO ping; shorter than the idle timeout of every proxy on the way."""
 
-    interval: float = _define_option(25.0, _check_number(0.05, 600))
-    timeout: float = _define_option(20.0, _check_number(0.05, 600))
+    interval: float = _define_option(25.0, check_number(0.05, 600))
+    timeout: float = _define_option(20.0, check_number(0.05, 600))
 
 
 @dataclass(frozen=True)
 class LogSettings:
     """What goes to standard error."""
 
-    level: str = _define_option("info", _check_choice("debug", "info", "warning", "error"))
-    format: str = _define_option("text", _check_choice("text", "json"))
+    level: str = _define_option("info", check_choice("debug", "info", "warning", "error"))
+    format: str = _define_option("text", check_choice("text", "json"))
 
 
 @dataclass(frozen=True)
 class AdminSettings:
     """Where those who manage the server are served (without ``listen`` nowhere), and the address that users come by."""
 
-    listen: str = _define_option("", _check_listen)
-    token: str = _define_option("", _check_path)
-    url: str = _define_option("", _check_url)
-    ca: str = _define_option("", _check_path)
-    front: str = _define_option("", _check_front)
+    listen: str = _define_option("", check_listen)
+    token: str = _define_option("", check_path)
+    url: str = _define_option("", check_url)
+    ca: str = _define_option("", check_path)
+    front: str = _define_option("", check_front)
 
 
 @dataclass(frozen=True)
@@ -364,8 +230,10 @@ def find_url(config: Config) -> str:
 def load(path: str) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, encoding="utf-8") as file:  # a pipe, too: rtc-server check-config <(...)
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise OSError(errno.EFBIG, f"more than {_LONGEST >> 20} MB", path)
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError([f"{path}: cannot be read: {exc}"]) from exc
     return parse(text, path)
@@ -428,7 +296,7 @@ def _check_section(name: str, kind: type, given: Any, complain: Callable[[str, s
             continue
         try:
             values[key] = known[key].metadata["check"](value)
-        except _BadValue as exc:
+        except BadValue as exc:
             complain(f"{name}.{key}", str(exc))
     for key, option in known.items():
         if option.metadata.get("required") and key not in given:
@@ -468,8 +336,7 @@ def read_keys(token: TokenSettings) -> list[bytes]:
     complaints: list[str] = []
     for name in token.keys:
         try:
-            with open(name, "rb") as file:
-                key = file.read().strip()
+            key = read_given(name).strip()
         except OSError as exc:
             complaints.append(f"{name}: token.keys: cannot be read: {exc.strerror}")
             continue
@@ -490,8 +357,7 @@ def read_keys(token: TokenSettings) -> list[bytes]:
 def read_admin_token(admin: AdminSettings) -> bytes:
     """What the token's file has. Raises ConfigError that names the file, never its content."""
     try:
-        with open(admin.token, "rb") as file:
-            token = file.read(10_000).strip()
+        token = read_given(admin.token).strip()
     except OSError as exc:
         raise ConfigError([f"{admin.token}: admin.token: cannot be read: {exc.strerror}"]) from exc
     if len(token) < MIN_SECRET or not token.isascii():

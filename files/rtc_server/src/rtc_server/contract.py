@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from .engine import EventArgs
+from .journal import MAX_PROJECT, is_project_name
 from .strict_json import JSON, RawJson, count_bytes, dumps
 
-MAX_PROJECT = 200  # characters
-MAX_ID = 128
+MAX_ID = 128  # characters
 
 OK = '[{"ok":true}]'
 
@@ -92,8 +92,8 @@ def read_body(args: list[Any]) -> dict[str, Any]:
 def read_project(body: dict[str, Any]) -> str:
     """The project's name: 1 to 200 characters, no control characters. Raises Refusal."""
     name = body.get("project")
-    if isinstance(name, str) and 0 < len(name) <= MAX_PROJECT and name.isprintable():
-        return name
+    if is_project_name(name):
+        return str(name)
     raise Refusal(INVALID, f"project must be a text of 1 to {MAX_PROJECT} printable characters", limit=MAX_PROJECT)
 
 

@@ -15,6 +15,7 @@ import ipaddress
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -344,13 +345,17 @@ def _examine_journal(config: Config) -> Iterator[Check]:
         return
     path = os.path.realpath(config.journal.path)
     try:
-        with open(path, "rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "Not a regular file", path)
             head = file.read(16)
     except FileNotFoundError:
         yield Check("journal", WARNING, f"{path} is missing: the server makes an empty one when it starts",
                     "If there was one, restore it from a backup before the start.")  # fmt: skip
     except OSError as exc:
-        raise host.Unseen(f"{path}: {exc.strerror}") from exc
+        if exc.errno == errno.EACCES and os.geteuid() != 0:
+            raise host.Unseen(f"{path}: {exc.strerror}") from exc
+        yield Check("journal", CRITICAL, f"{path} cannot be read: {exc.strerror}", "Name a file in journal.path.")
     else:
         if head not in (b"SQLite format 3\0", b""):
             yield Check("journal", CRITICAL, f"{path} is no journal, or is damaged",

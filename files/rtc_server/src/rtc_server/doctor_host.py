@@ -18,6 +18,8 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
+from .given_files import read_given
+
 PATIENCE = 5.0  # seconds for each question
 _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "MainPID", "UnitFileState",
@@ -151,7 +153,7 @@ def ask(address: str, port: int, tls: bool, path: str) -> Answer:
         response = connection.getresponse()
         text = response.read(10_000)
         answer.status = response.status
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             body = json.loads(text)
             answer.body = body if isinstance(body, dict) else {}
     except TimeoutError:
@@ -177,8 +179,7 @@ class Certificate:
 def read_certificates(path: str) -> list[Certificate]:
     """All of a PEM file, the server's own first. Raises Unseen."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            blocks = _PEM.findall(file.read(1 << 20))
+        blocks = _PEM.findall(read_given(path).decode("ascii", "replace"))
     except OSError as exc:
         raise Unseen(f"{path}: {exc.strerror}") from exc
     if not blocks:

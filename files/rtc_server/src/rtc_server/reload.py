@@ -21,6 +21,7 @@ from typing import Any
 
 from . import systemd
 from .config import Config, ConfigError, load
+from .given_files import read_given
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def read_outcome(path: str) -> Outcome | None:
         with open(path, encoding="utf-8") as file:
             found = json.loads(file.read(1 << 20))
         return Outcome(**{field.name: found[field.name] for field in fields(Outcome)})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -86,6 +87,15 @@ def _stat_files(config: Config, directory: str) -> dict[str, int]:
             with contextlib.suppress(OSError):
                 found[os.path.basename(path)] = os.stat(path).st_mtime_ns
     return found
+
+
+def _load_again(path: str) -> Config:
+    """As at the start, but from a file only: a pipe would make everybody wait. Raises ConfigError."""
+    try:
+        read_given(path)
+    except OSError as exc:
+        raise ConfigError([f"{path}: cannot be read: {exc.strerror}"]) from exc
+    return load(path)
 
 
 class Reloading:
@@ -109,7 +119,7 @@ class Reloading:
         outcome = self._outcome
         outcome.count += 1
         try:
-            config = load(self.config.file)
+            config = _load_again(self.config.file)
             handed_over = self._look_at_files(config)  # before they are read: what comes later is not in force
             fixed = find_fixed(self.config, config)
             if fixed:

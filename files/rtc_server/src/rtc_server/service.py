@@ -19,7 +19,7 @@ from aiohttp import web
 from .auth import Identity, TokenError, Tokens
 from .checking import NAMESPACE as CHECK
 from .checking import Check
-from .config import Config, LimitSettings, Network
+from .config import Config, LimitSettings
 from .connection import Connection, User, make_presence_allowance, make_user
 from .contract import TOO_MANY, format_closing
 from .engine import ConnectRefused, Session, Socket, SocketServer
@@ -27,6 +27,7 @@ from .engine.session import Handshake
 from .handlers import Handlers
 from .journal import Journal
 from .limits import TokenBuckets
+from .option_checks import Network
 from .peers import peer_of
 from .projects import Projects
 from .rarely import Rarely

@@ -120,7 +120,7 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
         if line.startswith(_VHOST):
             try:
                 found.append(_facts.from_dict(VhostPlan, {"site": "", **json.loads(line[len(_VHOST) :])}))
-            except (ValueError, TypeError) as exc:
+            except (ValueError, TypeError, RecursionError) as exc:
                 raise ProxyError(
                     f"{path}: the line '{line[:40]}…' cannot be read.", "Remove the managed block."
                 ) from exc

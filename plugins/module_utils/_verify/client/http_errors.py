@@ -123,7 +123,7 @@ def engine_error(text: str) -> tuple[int, str]:
     """Code and message of an Engine.IO error body; ``-1`` and "" when it is none."""
     try:
         data: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return -1, ""
     if isinstance(data, dict) and isinstance(data.get("message"), str):
         code = data.get("code")

@@ -135,7 +135,7 @@ def decode(message: str) -> Packet:
     rest = message[head.end() :]
     try:
         data = json.loads(rest) if rest else None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise PacketError("a Socket.IO packet without proper JSON") from exc
     kind = {BINARY_EVENT: EVENT, BINARY_ACK: ACK}.get(head[1], head[1])
     if kind in (EVENT, ACK) and (not isinstance(data, list) or (kind == EVENT and not data)):

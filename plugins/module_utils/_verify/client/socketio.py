@@ -145,7 +145,7 @@ class Client:
             handshake = json.loads(first[1:])
             if not isinstance(handshake.get("sid"), str):
                 raise ValueError("no session id")
-        except (ValueError, AttributeError) as exc:
+        except (ValueError, AttributeError, RecursionError) as exc:
             raise http_errors.unexpected(self.place, f"an ill-formed Engine.IO handshake: {exc}") from exc
         self.handshake = handshake
         self._waiting = received

@@ -130,6 +130,17 @@ def test_a_damaged_note_is_no_obstacle(run_module, host):
     assert (newest["undone"], newest["user"], newest["undone_at"]) == (True, "", 0)
 
 
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [("5.5", 5), ("NaN", 0), ("Infinity", 0), ("-1", 0), ("1" + 400 * "0", 0), ("true", 0), ('"5"', 0), ("1e12", 0)],
+)
+def test_a_time_that_is_none_hides_no_run(run_module, host, at, told):
+    _file, records = host
+    (records / NEW / "undone.json").write_text(f'{{"at": {at}, "by": "anna"}}')
+    newest = run_module("rtc_runs_info", {"path": str(records)})["runs"][0]
+    assert (newest["undone"], newest["undone_at"], newest["undone_by"]) == (True, told, "anna")
+
+
 def test_refused_while_another_run_changes_the_host(run_module, host):
     file, records = host
     lease.take(lease.Lease("20260103T000000Z-cccc", "ben@two"), path=str(records.parent / "lease"))
@@ -266,7 +277,14 @@ def test_the_others_are_listed_beside_a_damaged_record(run_module, host):
     assert "damaged" in str(result["warnings"])
 
 
-@pytest.mark.parametrize("text", ["[{}]", '[{"site": "s", "names": null, "owners": null}]', "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[{}]", '[{"site": "s", "names": null, "owners": null}]', "{", "[" * 100_000,
+        '[{"site": "s", "names": ["s"], "owners": [["w/c"]]}]', '[{"site": "s", "names": [{}], "owners": ["w/c"]}]',
+        '[{"site": "s", "names": [1], "owners": ["w/c"]}]', '[{"site": null, "names": ["s"], "owners": ["w/c"]}]',
+    ],
+)  # fmt: skip
 def test_a_damaged_mark_of_sites_is_said(run_module, host, text):
     file, records = host
     (records / NEW / "undone-sites.json").write_text(text)

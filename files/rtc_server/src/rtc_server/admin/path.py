@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from ..given_files import read_given
+
 logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds for each step
@@ -147,7 +149,7 @@ class _Try:
 
     async def _agree(self) -> str:
         try:  # reading hundreds of authorities takes a while, in which the loop serves users
-            self.context = await asyncio.get_running_loop().run_in_executor(None, _make_context, self.ca)
+            self.context = await asyncio.get_running_loop().run_in_executor(None, make_context, self.ca)
         except (OSError, ssl.SSLError) as exc:
             raise StepFailed(
                 f"{self.ca} cannot be used: {_explain(exc)}", "Put the authority's PEM file there."
@@ -253,9 +255,10 @@ def _parse(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _make_context(ca: str) -> ssl.SSLContext:
+def make_context(ca: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca:  # an authority may be one below another, as Java takes it
+        read_given(ca)  # OpenSSL would wait for a pipe
         context.load_verify_locations(ca)
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

@@ -35,6 +35,12 @@ MOST_PEOPLE = 200  # of one page
 _UNSEEN: dict[str, Any] = {"disk": None, "journal_bytes": None, "certificate": None}
 
 
+def find_port(config: Config) -> int:
+    """The port that users come by, as far as the configuration tells."""
+    url = urlsplit(config.admin.url)
+    return url.port or {"https": 443, "http": 80}.get(url.scheme, config.server.port)
+
+
 def name_protocol(config: Config) -> str:
     """As the vendor's panel does: HTTP, HTTP + SSL (TLS ends at the proxy), HTTPS (at the server)."""
     if config.tls.certificate:
@@ -84,7 +90,7 @@ class Watcher:
             "can_restart": self._can_restart,
             "server": {
                 "name": config.server.name or urlsplit(config.admin.url).hostname or "",
-                "port": urlsplit(config.admin.url).port or config.server.port,
+                "port": find_port(config),
                 "protocol": name_protocol(config),
                 "url": config.admin.url,
                 "listens": f"{config.server.address} port {config.server.port}",

@@ -4,6 +4,7 @@
 """The ordered, durable log of changes: one interface (``base``), one file for each store."""
 
 from .base import (
+    MAX_PROJECT,
     SENT_NOW,
     Change,
     Compact,
@@ -15,10 +16,12 @@ from .base import (
     Outcome,
     Snapshot,
     Submission,
+    is_project_name,
     make_label,
 )
 
 __all__ = [
+    "MAX_PROJECT",
     "SENT_NOW",
     "Change",
     "Compact",
@@ -30,5 +33,6 @@ __all__ = [
     "Outcome",
     "Snapshot",
     "Submission",
+    "is_project_name",
     "make_label",
 ]

@@ -18,6 +18,12 @@ from ..histogram import Histogram
 from ..strict_json import dumps
 
 SENT_NOW = 1 << 62  # later than every revision
+MAX_PROJECT = 200  # characters of a name
+
+
+def is_project_name(name: object) -> bool:
+    """Whether clients can name a project so."""
+    return isinstance(name, str) and 0 < len(name) <= MAX_PROJECT and name.isprintable()
 
 
 class JournalError(Exception):

@@ -21,10 +21,10 @@ from typing import Any, TypeVar, cast
 
 from ..strict_json import dumps, loads
 from . import checkpoint, flush, memtable, schema, wal
-from .base import JournalError
+from .base import MAX_PROJECT, JournalError, is_project_name
 from .lock import Lock, resolve
 from .record import decode_record
-from .schema import MAX_PROJECTS, SPAN
+from .schema import MAX_PROJECTS, MAX_REVISION, SPAN
 
 _T = TypeVar("_T")
 
@@ -113,12 +113,14 @@ def import_project(path: str, lines: Iterable[str], *, name: str = "", replace: 
         return _import(db, lines, name, replace)
 
 
-def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bool) -> tuple[str, int]:
-    numbered = enumerate(lines, 1)
-    head = _parse_line(*next(numbered, (1, "")))
+def _read_head(head: dict[str, Any], name: str) -> tuple[str, int, int, int, int, str | None]:
+    """Project, revision, base, up to where ids are forgotten, and the snapshot with its revision. Raises
+    JournalError."""
     if head.get("format") != FORMAT:
         raise JournalError(f"line 1: is not an export of a project ({FORMAT})")
     project = name or _take(head, 1, "project", str)
+    if not is_project_name(project):
+        raise JournalError(f"line 1: project must have 1 to {MAX_PROJECT} printable characters: give it another name")
     revision, base = _take(head, 1, "revision", int), _take(head, 1, "base", int)
     forgotten = _take(head, 1, "forgotten", int) if "forgotten" in head else 0  # older releases forget nothing
     snapshot = head.get("snapshot")
@@ -127,8 +129,17 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
         if not isinstance(snapshot, dict) or "data" not in snapshot:
             raise JournalError("line 1: snapshot is not an object with revision and data")
         at, state = _take(snapshot, 1, "revision", int), dumps(snapshot["data"])
-    if (not base <= at <= revision and not base == at == 0) or forgotten > revision:
+    is_placed = base == 0 if snapshot is None else max(base, 1) <= at <= revision
+    if not is_placed or forgotten > revision:
         raise JournalError(f"line 1: base {base}, snapshot {at} and revision {revision} do not fit together")
+    if revision > MAX_REVISION:
+        raise JournalError(f"line 1: revision {revision} is beyond what a journal can number ({MAX_REVISION})")
+    return project, revision, base, forgotten, at, state
+
+
+def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bool) -> tuple[str, int]:
+    numbered = enumerate(lines, 1)
+    project, revision, base, forgotten, at, state = _read_head(_parse_line(*next(numbered, (1, ""))), name)
     row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
     if row is not None and not replace:
         raise JournalError(

@@ -64,8 +64,8 @@ class Guard:
 
 
 def refuse_unnumbered(request: Submission | Compact) -> Outcome:
-    """The outcome of a request of a project for which there is no number."""
-    message = "the journal has no number left for this project"
+    """The outcome of a request of a project for which, or for whose changes, there is no number."""
+    message = "the journal has no number left for this project, or for its changes"
     return Outcome(request, code="unavailable", message=message)
 
 

@@ -11,8 +11,10 @@ the main file itself is the same inode where it is mounted a second time, or whe
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 
 from .base import JournalError, JournalInUse
 
@@ -25,8 +27,9 @@ def resolve(path: str) -> str:
     return os.path.realpath(path)
 
 
-def refuse_hard_links(path: str) -> None:
-    """Raises JournalError when the main file has another name, beside which there may be another log."""
+def check_main_file(path: str) -> None:
+    """Raises JournalError when the main file is none, or has another name, beside which there may be another log."""
+    _check_kind(path)
     with contextlib.suppress(FileNotFoundError):
         names = os.stat(path).st_nlink
         if names > 1:
@@ -34,6 +37,13 @@ def refuse_hard_links(path: str) -> None:
                 f"{path} has {names} names (hard links), and its log has only one: remove the others"
                 f" (find -samefile {path} lists them), or work on a copy"
             )
+
+
+def _check_kind(path: str) -> None:
+    """Raises JournalError for what is no file: whoever opens a pipe waits for ever."""
+    with contextlib.suppress(OSError):  # which opening it will tell
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise JournalError(f"{path} is a directory, pipe or device: name a file in journal.path")
 
 
 class Lock:
@@ -54,8 +64,9 @@ class Lock:
             with contextlib.suppress(OSError):  # only for those who want to know who has it; the disk may be full
                 os.ftruncate(self._files[0], 0)
                 os.pwrite(self._files[0], f"{os.getpid()}\n".encode(), 0)
+            _check_kind(path)
             self._take(path, 0o644)
-            refuse_hard_links(path)
+            check_main_file(path)
         except BaseException:
             self.release()
             raise
@@ -80,9 +91,7 @@ class Lock:
         try:
             file = _open(name, mode)
         except OSError as exc:
-            raise JournalError(
-                f"{name} cannot be opened: {exc.strerror}; the server's user must own its directory"
-            ) from exc
+            raise JournalError(f"{name} cannot be opened: {exc.strerror}; {_advise(exc)}") from exc
         self._files.append(file)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,6 +100,14 @@ class Lock:
             if len(self._files) > 1 or not holder:
                 holder = "unknown"
             raise JournalInUse(f"{self._path} is in use by process {holder}: stop that server first") from exc
+
+
+def _advise(error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return "make the directory of journal.path, which the server's user must own, or name another file there"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "the server's user must own its directory"
+    return "name another file in journal.path, or mend what is there"
 
 
 def _open(name: str, mode: int) -> int:

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from .base import JournalError
-from .lock import refuse_hard_links
+from .lock import check_main_file
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 3  # PRAGMA user_version
@@ -25,6 +25,9 @@ INCREMENTAL = 2  # PRAGMA auto_vacuum: free pages can be given back, a few at a 
 
 # A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
 SPAN = 1 << 40
+# Above it a project takes no more changes: its next keys would be those of the project with the next number. Some are
+# left, because a server asks when it loads a project and not with each change.
+MAX_REVISION = SPAN - (1 << 32)
 MAX_PROJECTS = (1 << 23) - 1  # their numbers are below it: keys, and the key behind the last, have 63 bits
 
 _CREATE = """
@@ -127,7 +130,7 @@ def _make_uri(path: str, options: str) -> str:
 def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
     """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
     try:
-        refuse_hard_links(path)
+        check_main_file(path)
         with contextlib.closing(connect_reader(path)) as db:
             check(db, path)
             yield db

@@ -12,7 +12,7 @@ from . import memtable, schema, wal
 from .base import Change, JournalError
 from .lock import resolve
 from .record import decode_record
-from .schema import MAX_PROJECTS, SPAN
+from .schema import MAX_PROJECTS, MAX_REVISION, SPAN
 
 
 def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
@@ -48,6 +48,8 @@ def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
             if not 0 < number < MAX_PROJECTS:
                 wrong.append(f"{where}: has the number {number}, which is none")
                 continue
+            if revision > MAX_REVISION:
+                wrong.append(f"{where}: revision {revision} is beyond what a journal can number: it takes no changes")
             if not 0 <= base <= max(at, 0) or at > revision + len(unflushed.get(name, [])):
                 wrong.append(f"{where}: base {base}, snapshot {at}, revision {revision} do not fit together")
             if not 0 <= forgotten <= revision:

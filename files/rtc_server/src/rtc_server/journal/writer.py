@@ -22,7 +22,7 @@ from .loss import REMEDY
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record
 from .same_change import answer_again, refuse_unknown
-from .schema import MAX_PROJECTS
+from .schema import MAX_PROJECTS, MAX_REVISION
 from .sizes import OVERHEAD, ProjectSize, ProjectState, Sizes, measure_change
 from .upkeep import Upkeep
 from .waiting import split_by_kind
@@ -259,7 +259,7 @@ class Writer:
             self._clear_fault()
 
     def _load_state(self, db: sqlite3.Connection, name: str) -> ProjectState | None:
-        """What is known of a project, which is made if need be; None when there is no number for it."""
+        """What is known of a project, which is made if need be; None when there is no number for it or its changes."""
         state = self._projects.get(name)
         if state is None:
             row = db.execute(
@@ -272,7 +272,7 @@ class Writer:
                     db.execute("INSERT INTO project (number, name) VALUES (?,?)", (number, name))
                 row = number, 0, 0, 0, 0
             number, flushed_revision, base, forgotten, snapshot = row
-            if number >= MAX_PROJECTS:
+            if number >= MAX_PROJECTS or flushed_revision > MAX_REVISION:
                 return None
             flushing, active = self._memtables
             waiting = active.get(name) or flushing.get(name)

@@ -161,7 +161,7 @@ class Company:
                 message = json.loads(text)
                 if message["node"] != self.node:
                     self._take(kind, message)
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 logger.warning("a notice that cannot be read: %.100r", text)
 
     def _take(self, kind: str, message: dict[str, Any]) -> None:

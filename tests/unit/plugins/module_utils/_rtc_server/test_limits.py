@@ -32,7 +32,7 @@ def read_server():
         if isinstance(line, ast.AnnAssign):
             default, check = line.value.args
             numbers = [eval(ast.unparse(node)) for node in (default, *check.args)]
-            assert (check.func.id == "_check_whole") == isinstance(numbers[0], int), line.target.id
+            assert (check.func.id == "check_whole") == isinstance(numbers[0], int), line.target.id
             found[line.target.id] = rtc_server_limits.Limit(*numbers)
     return found
 

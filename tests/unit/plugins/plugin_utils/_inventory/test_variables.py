@@ -71,6 +71,14 @@ def test_values_as_people_write_them(name, given, expected):
         ("install_dir", "wiki", "RTC102", "absolute path"),
         ("install_dir", "\u202a/opt/jira", "RTC102", "'<U+202A>/opt/jira' has a character that is not seen"),
         ("tls_ca", "/pki/root\u200b.pem", "RTC102", "'/pki/root<U+200B>.pem' has a character that is not seen"),
+        ("plan_file", " ", "RTC102", "the path is empty"), ("from_plan", "\t", "RTC102", "the path is empty"),
+        ("aws_region", "eu-central-1\u200b", "RTC102", "'eu-central-1<U+200B>' has a character that is not seen"),
+        ("inventory_id", "a\0b", "RTC102", "type it anew"), ("aws_profile", "a\nb", "RTC102", "type it anew"),
+        ("connector_port", "8_090", "RTC102", "not a port number"),
+        ("application_port", "\u0664\u0664\u0663", "RTC102", "not a port number"),
+        ("connector_port", "9" * 5000, "RTC102", "not a port number"),
+        ("users", "1_000", "RTC102", "not a number of 0 or more"), ("users", 10**30, "RTC102", "2147483647 at most"),
+        ("aws_deregistration_delay", 3601, "RTC102", "3600 at most"),
         ("store_url", "10.0.0.1:5432", "RTC102", "postgresql://"),
         ("ignore_findings", "RTC212", "RTC102", "{id, reason}"),
         ("ignore_findings", [{"id": "RTC212", "reason": " "}], "RTC102", "reason"),
@@ -197,6 +205,9 @@ def test_names_of_others_are_no_business_of_ours(name):
         ("undo_keep", "twenty", "not a number of 0 or more"),
         ("serial", "two", "2 or 50%"),
         ("serial", [1, True], "2 or 50%"),
+        ("serial", "\u0662", "2 or 50%"),
+        ("undo_days", 10**30, "2147483647 at most"),
+        ("bundle", " ", "the path is empty"),
         ("confirm", "maybe", "neither true nor false"),
         ("report_file", ["a"], "a text is expected"),
         ("plan_file", False, "not a truth value (false)"),
@@ -207,6 +218,13 @@ def test_what_playbooks_read_is_checked_with_the_plan(name, value, text):
     settings, (problem,) = read(**{name: value})
     assert (settings, problem.id) == (inventory_variables.HostSettings(), "RTC102")
     assert text in problem.message
+
+
+def test_a_plan_that_was_forgotten_is_not_no_plan():
+    """As ``-e rtc_from_plan="$PLAN"`` gives it where a script has no PLAN: the run would do what nobody looked at."""
+    (problem,) = read(from_plan="")[1]
+    assert problem.id == "RTC102" and "the path is empty: name the file, or leave the variable out" in problem.message
+    assert read(from_plan=None)[1] == read(plan_file="")[1] == []
 
 
 def test_batches_as_people_write_them():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -198,3 +199,14 @@ def test_a_bundle_that_cannot_be_read_or_written_is_named(index, tmp_path):
     path = tmp_path / "nowhere" / "x.tar"
     with pytest.raises(BundleError, match=r"nowhere/x\.tar cannot be written"):
         bundle.build(index.source, TARGETS[:1], str(tmp_path / "cache"), str(path))
+
+
+@pytest.mark.parametrize(("make", "why"), [(os.mkdir, "directory"), (os.mkfifo, "pipe or device")])
+def test_a_bundle_takes_the_place_of_files_only(index, tmp_path, make, why):
+    """As root it would take that of /dev/null; and who reads a pipe, to compare, waits."""
+    path = tmp_path / "x.tar"
+    make(path)
+    before = path.stat().st_ino
+    with pytest.raises(BundleError, match=f"x.tar cannot be written: it is a {why}"):
+        bundle.build(index.source, TARGETS[:1], str(tmp_path / "cache"), str(path))
+    assert path.stat().st_ino == before and not (tmp_path / "cache").exists()

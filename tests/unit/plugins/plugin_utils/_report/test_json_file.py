@@ -63,14 +63,19 @@ def test_data_that_is_no_json_leaves_the_old_file_and_nothing_beside_it(tmp_path
         ("missing/report.json", "there is no directory .*/missing"),
         ("file/report.json", "file is not a directory"),
         ("directory", "directory: it is a directory"),
+        ("pipe", "pipe: it is a pipe or device, and no file"),
+        ("device", "device: it is a pipe or device, and no file"),  # as /dev/stdout is, which is a link, too
     ],
 )
 def test_a_path_that_cannot_be_written_is_explained(tmp_path, name, cause):
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
     with pytest.raises(RtcError, match=f"^The report cannot be written to .*{cause}. Correct rtc_report_file.$"):
         write(tmp_path / name, {})
-    assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+    assert sorted(os.listdir(tmp_path)) == ["device", "directory", "file", "pipe"]
+    assert (tmp_path / "device").is_symlink() and (tmp_path / "pipe").is_fifo()
 
 
 @pytest.mark.parametrize(
