@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import secrets
 import sqlite3
 import tempfile
@@ -39,13 +40,23 @@ def export_project(path: str, project: str) -> Iterator[str]:
     may take their time.
     """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
-        try:
+        with put_aside():
             aside.writelines(f"{line}\n" for line in _read_project(path, project))
             aside.seek(0)
-        except OSError as exc:
-            raise JournalError(f"the export cannot be put aside in {tempfile.gettempdir()}: {exc.strerror}") from exc
         for line in aside:
             yield line.removesuffix("\n")
+
+
+@contextlib.contextmanager
+def put_aside() -> Iterator[None]:
+    """What the block writes beside the journal, in the system's own place; its errors become JournalErrors."""
+    try:
+        yield
+    except OSError as exc:
+        place = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as tempfile looks for it, which fails where it is full
+        raise JournalError(
+            f"the export cannot be put aside in {place}: {exc.strerror}; TMPDIR names another place"
+        ) from exc
 
 
 def tidy(data: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 
 from .base import JournalError, JournalInUse
 
@@ -21,8 +22,25 @@ _MOUNTS = "/proc/self/mountinfo"
 
 
 def resolve(path: str) -> str:
-    """The journal's own name: absolute, without symbolic links."""
-    return os.path.realpath(path)
+    """The journal's own name: absolute, without symbolic links. Raises JournalError where root would be led astray: by
+    a link of another user, to what is not that user's."""
+    found = os.path.realpath(path)
+    if os.geteuid() == 0:
+        while os.path.islink(path):
+            owner = os.lstat(path).st_uid
+            if owner != 0 and (not os.path.exists(found) or owner != os.stat(found).st_uid):
+                raise JournalError(f"{path} is a link of another user's to {found}, and is not followed: remove it")
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return found
+
+
+def refuse_strange(path: str) -> None:
+    """Raises JournalError where one of a journal's files is no file: whoever reads a pipe waits for ever, and a link
+    beside the journal leads to what is not the journal's."""
+    for name in (path, *(path + ending for ending in ("-wal", "-shm", "-log0", "-log1"))):
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(name).st_mode):
+                raise JournalError(f"{name} is no file, and is not read: remove it")
 
 
 def refuse_hard_links(path: str) -> None:
@@ -96,6 +114,12 @@ class Lock:
 def _open(name: str, mode: int) -> int:
     # Root may run a command on a journal whose directory is another user's: a link could lead anywhere.
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(FileExistsError):
+        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, mode)
+        if os.geteuid() == 0:  # the server has to open it after us
+            place = os.stat(os.path.dirname(name))
+            os.fchown(file, place.st_uid, place.st_gid)
+        return file
     try:
         return os.open(name, os.O_RDWR | os.O_CREAT | flags, mode)
     except PermissionError:

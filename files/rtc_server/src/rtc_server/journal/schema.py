@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from .base import JournalError
-from .lock import refuse_hard_links
+from .lock import refuse_hard_links, refuse_strange
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 3  # PRAGMA user_version
@@ -127,6 +127,7 @@ def _make_uri(path: str, options: str) -> str:
 def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
     """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
     try:
+        refuse_strange(path)
         refuse_hard_links(path)
         with contextlib.closing(connect_reader(path)) as db:
             check(db, path)
