@@ -96,6 +96,7 @@ if [ "$3" = move ]; then
   ! [ -e "{root}/started" ] && ! [ -e "{root}/listening" ] || {{ echo "in use" >&2; exit 1; }}
   ! [ -e "{root}/stuck" ] || {{ echo "project 'p': the store has another project of that name" >&2; exit 1; }}
   grep -q store_url "$8" && ! grep -q store_url "$5" && [ "$6 $7" = "--skip rtc-verify" ] || exit 4
+  echo move >>"{root}/moves"
   cp "$CREDENTIALS_DIRECTORY/store-password" "{root}/moved"; exit
 fi
 if [ "$3" = check-sockets ]; then

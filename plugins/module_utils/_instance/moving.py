@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import time
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -18,12 +18,20 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import aski
 
 JOURNAL = "journal.db"
 CHECKED = "rtc-verify"  # what verifications leave; nobody misses it
+MOVED = "journal-moved"  # beside the secret: the store has all of the journal, which is not put away yet
 _MOST = 5  # names that a message has
 _SECONDS = 60
 
 
 class LeftBehindError(RtcError):
     """Projects of users would be out of reach, or it is not known whether there are some."""
+
+
+class Move(NamedTuple):
+    """Projects that go from an instance's own journal into a store."""
+
+    config: str  # the text by which the journal is found
+    names: list[str]
 
 
 def is_elsewhere(instance: str, now: str, then: str) -> bool:
@@ -38,15 +46,33 @@ def is_elsewhere(instance: str, now: str, then: str) -> bool:
     return bool(was) or os.path.lexists(f"{unit.STATE_DIR}/{instance}/{JOURNAL}")
 
 
-def read_projects(text: str) -> list[str]:
-    """The names in what ``rtc-server list-projects`` prints, without the one of verifications."""
-    names = [line.split("\t")[0] for line in text.splitlines() if line.strip()]
-    return [name for name in names if name != CHECKED]
+def render_own(instance: str) -> str:
+    """A configuration for commands on the journal of an instance that has none itself any more."""
+    keys = [f"$RUNTIME_DIRECTORY/{unit.SECRET}"]
+    journal = {"path": f"{unit.STATE_DIR}/{instance}/{JOURNAL}"}
+    return unit.render_toml({"server": {"port": 1}, "token": {"keys": keys}, "journal": journal})
+
+
+def look(directory: str) -> list[tuple[str, int, int, int]]:
+    """By what it is seen that a server had the journal in a directory open meanwhile."""
+    found = []
+    for name in _files_tree.list_directory(directory):
+        info = _files.look(f"{directory}/{name}", follow=False) if name.startswith(JOURNAL) else None
+        if info is not None:
+            found.append((name, info.st_ino, info.st_size, info.st_mtime_ns))
+    return found
+
+
+def read_projects(text: str) -> dict[str, int]:
+    """Names and revisions in what ``rtc-server list-projects`` prints, without the one of verifications."""
+    rows = [line.rsplit("\t", 3) for line in text.split("\n") if line.strip()]
+    return {row[0]: int(row[1]) if row[1:] and row[1].isdecimal() else 0 for row in rows if row[0] != CHECKED}
 
 
 def name_some(names: Sequence[str]) -> str:
-    """Names for a message; of many the first ones."""
-    return ", ".join([*names[:_MOST], *(["…"] if names[_MOST:] else [])])
+    """Names for a message; of many the first ones. Others than users' clients may have given them."""
+    shown = ["".join(one if one.isprintable() else "?" for one in name) for name in names[:_MOST]]
+    return ", ".join([*shown, *(["…"] if names[_MOST:] else [])])
 
 
 def put_away(directory: str) -> None:
@@ -88,4 +114,4 @@ def _list_projects(config: str, instance: str) -> list[str]:
     done = asking.ask_server(instance, text, "list-projects", "--config", config, seconds=_SECONDS)
     if done.returncode != 0:
         raise RtcError((done.stderr.strip().splitlines() or ["no answer"])[-1])
-    return read_projects(done.stdout)
+    return list(read_projects(done.stdout))
