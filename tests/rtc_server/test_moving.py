@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -406,3 +407,29 @@ def test_a_full_disk_aside_is_said(place: Place, monkeypatch: pytest.MonkeyPatch
         status, words = place.move()
         assert status == 1 and "cannot be put aside in /nowhere" in words
         monkeypatch.undo()
+
+
+def test_a_journal_without_tables_has_no_projects(place: Place) -> None:
+    """A server that found no room for them leaves it so."""
+    place.journal.touch()
+    assert cli.main(["list-projects", "--config", str(place.directory / "old.toml")]) == 0
+    assert place.capsys.readouterr().out == ""
+    assert place.move() == (0, "")
+
+
+def test_a_large_project_is_not_held_in_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            for at in range(1, 401):
+                await keeper.keep(change(at, "a", data="x" * 50_000))
+
+    asyncio.run(work())
+    monkeypatch.setattr(export_import, "_IN_MEMORY", 1_000)
+    monkeypatch.setattr(export_import, "_PIECE", 4)
+    tracemalloc.start()
+    try:
+        lines = sum(1 for _ in export_import.export_project(str(place.journal), "a"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert lines == 402 and peak < 4 << 20

@@ -31,6 +31,7 @@ _T = TypeVar("_T")
 
 FORMAT = "rtc-journal/1"
 _IN_MEMORY = 16 << 20  # characters of an export
+_PIECE = 64  # lines written at once
 
 
 def export_project(path: str, project: str) -> Iterator[str]:
@@ -41,7 +42,10 @@ def export_project(path: str, project: str) -> Iterator[str]:
     """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
         with put_aside():
-            aside.writelines(f"{line}\n" for line in _read_project(path, project))
+            lines = _read_project(path, project)
+            # In pieces: of all lines at once it is only seen at their end that they belong on the disk.
+            while piece := [f"{line}\n" for line in itertools.islice(lines, _PIECE)]:
+                aside.write("".join(piece))
             aside.seek(0)
         for line in aside:
             yield line.removesuffix("\n")

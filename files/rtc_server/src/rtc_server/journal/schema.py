@@ -124,13 +124,13 @@ def _make_uri(path: str, options: str) -> str:
 
 
 @contextlib.contextmanager
-def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
+def open_for_reading(path: str, *, empty_ok: bool = False) -> Iterator[sqlite3.Connection]:
     """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
     try:
         refuse_strange(path)
         refuse_hard_links(path)
         with contextlib.closing(connect_reader(path)) as db:
-            check(db, path)
+            check(db, path, empty_ok=empty_ok)
             yield db
     except (sqlite3.Error, OSError, OverflowError) as exc:
         raise JournalError(f"{path}: {exc}") from exc
