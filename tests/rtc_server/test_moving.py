@@ -23,7 +23,7 @@ from postgres_support import Postgres, opened_store
 from rtc_support import config_text
 
 from rtc_server import cli, moving
-from rtc_server.journal import Compact, Snapshot, export_import, schema
+from rtc_server.journal import Compact, Snapshot, export_import, schema, wal
 from rtc_server.journal.lock import Lock
 from rtc_server.store_postgres import transfer
 
@@ -433,3 +433,27 @@ def test_a_large_project_is_not_held_in_memory(place: Place, monkeypatch: pytest
     finally:
         tracemalloc.stop()
     assert lines == 402 and peak < 4 << 20
+
+
+def test_the_log_of_a_server_that_was_killed_is_read_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each project: its users wait."""
+
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            keeper.writer.flush_and_close = keeper.writer.close  # type: ignore[method-assign]
+            for name in "abcdefgh":
+                await keeper.keep(change(1, name), change(2, name))
+
+    asyncio.run(work())
+    read: list[str] = []
+    whole = wal.read_batches
+
+    def count(db: Any, path: str) -> Any:
+        read.append(path)
+        return whole(db, path)
+
+    monkeypatch.setattr(wal, "read_batches", count)
+    status, words = place.move()
+    assert (status, words.count("moved, up to revision 2")) == (0, 8)
+    assert len([path for path in read if path == str(place.journal)]) == 2  # for the list, and for all exports
+    assert all(place.is_same(name) for name in "abcdefgh")

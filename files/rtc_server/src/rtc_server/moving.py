@@ -10,11 +10,12 @@ other, as a server went on with the journal or with the store since, the later o
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from .journal import JournalError, backup, export_import
@@ -22,6 +23,8 @@ from .journal.lock import Lock, refuse_strange, resolve
 from .store_postgres import transfer
 from .store_postgres.connections import Store
 from .strict_json import dumps
+
+Export = Callable[[str], Iterator[str]]  # of a project of the journal
 
 
 def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[str, int, bool]]:
@@ -38,16 +41,17 @@ def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[
         raise JournalError(f"{path}: there is no journal")
     lock = Lock(path)
     try:
+        journal = functools.partial(export_import.export_project, path, unflushed=export_import.read_unflushed(path))
         there = {name: revision for name, revision, *_ in transfer.list_projects(store)}
         for name, revision, *_ in backup.list_projects(path):
             if name in skip:
                 continue
-            known = name in there and _has_all(store, path, name)
+            known = name in there and _has_all(store, journal, name)
             if not known:
-                transfer.import_project(store, export_import.export_project(path, name), instead_of=there.get(name))
-                line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
+                transfer.import_project(store, journal(name), instead_of=there.get(name))
+                line = find_difference(journal(name), transfer.export_project(store, name))
                 # Other nodes may have gone on with it, or have forgotten ids, since it is there.
-                if line and not _is_there(store, path, name):
+                if line and not _is_there(store, journal, name):
                     words = f"the store does not give back what it was given (line {line} of the exports differs)"
                     raise JournalError(f"project {name!r}: {words}")
             yield name, revision, known
@@ -73,20 +77,20 @@ def _says_same(number: int, old: str, new: str) -> bool:
     return "data" not in one and one == {**other, "time": 0}
 
 
-def _has_all(store: Store, path: str, name: str) -> bool:
+def _has_all(store: Store, journal: Export, name: str) -> bool:
     """Whether a project of the store has all that the journal has of it; if not, it is an earlier state of that. Raises
     JournalError where it is neither."""
-    line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
-    if not line or _is_there(store, path, name):
+    line = find_difference(journal(name), transfer.export_project(store, name))
+    if not line or _is_there(store, journal, name):
         return True
-    if is_later(export_import.export_project(path, name), transfer.export_project(store, name)):
+    if is_later(journal(name), transfer.export_project(store, name)):
         return False
     words = f"the store has another project of that name (line {line} of the exports differs)"
     raise JournalError(f"project {name!r}: {words}")
 
 
-def _is_there(store: Store, path: str, name: str) -> bool:
-    return is_later(transfer.export_project(store, name), export_import.export_project(path, name))
+def _is_there(store: Store, journal: Export, name: str) -> bool:
+    return is_later(transfer.export_project(store, name), journal(name))
 
 
 def is_later(one: Iterable[str], other: Iterable[str]) -> bool:

@@ -24,7 +24,7 @@ from ..strict_json import dumps, loads
 from . import checkpoint, flush, memtable, schema, wal
 from .base import JournalError
 from .lock import Lock, resolve
-from .record import decode_record
+from .record import Record, decode_record
 from .schema import MAX_PROJECTS, SPAN
 
 _T = TypeVar("_T")
@@ -34,15 +34,28 @@ _IN_MEMORY = 16 << 20  # characters of an export
 _PIECE = 64  # lines written at once
 
 
-def export_project(path: str, project: str) -> Iterator[str]:
+Unflushed = dict[str, list[Record]]  # what the log has and the tables have not, by project
+
+
+def read_unflushed(path: str) -> Unflushed:
+    """What the log has of all projects. Raises JournalError."""
+    path = resolve(path)
+    with schema.open_for_reading(path, empty_ok=True) as db:
+        batches = wal.read_batches(db, path)
+        return memtable.load_unflushed(db, batches)
+
+
+def export_project(path: str, project: str, unflushed: Unflushed | None = None) -> Iterator[str]:
     """The lines of an export, all of one moment, also while a server writes. Raises JournalError.
 
     They are put aside first: while the journal is read, the server's files can only grow, and whoever takes the lines
     may take their time.
+
+    :param unflushed: what the log has, where that is known: no server uses the journal.
     """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
         with put_aside():
-            lines = _read_project(path, project)
+            lines = _read_project(path, project, unflushed)
             # In pieces: of all lines at once it is only seen at their end that they belong on the disk.
             while piece := [f"{line}\n" for line in itertools.islice(lines, _PIECE)]:
                 aside.write("".join(piece))
@@ -68,10 +81,10 @@ def tidy(data: str) -> str:
     return dumps(loads(data))
 
 
-def _read_project(path: str, project: str) -> Iterator[str]:
+def _read_project(path: str, project: str, unflushed: Unflushed | None) -> Iterator[str]:
     path = resolve(path)
     with schema.open_for_reading(path) as db:
-        batches = wal.read_batches(db, path)  # before the tables: see there
+        batches = wal.read_batches(db, path) if unflushed is None else []  # before the tables: see there
         db.execute("BEGIN")
         row = db.execute(
             f"SELECT number, revision, base, snapshot_revision, snapshot, {schema.name_forgotten(db)}"  # noqa: S608
@@ -81,9 +94,9 @@ def _read_project(path: str, project: str) -> Iterator[str]:
         if row is None:
             raise JournalError(f"{path} has no project {project!r}")
         number, revision, base, at, snapshot, forgotten = row
-        records = memtable.load_unflushed(db, batches).get(project, [])
-        unflushed = [decode_record(record)[1] for record in records]
-        revision += len(unflushed)
+        found = memtable.load_unflushed(db, batches) if unflushed is None else unflushed
+        last = [decode_record(record)[1] for record in found.get(project, [])]
+        revision += len(last)
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{tidy(snapshot)}}}'
         yield (
@@ -95,7 +108,7 @@ def _read_project(path: str, project: str) -> Iterator[str]:
             "SELECT key - ?, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key",
             (low, low + base, low + SPAN),
         )
-        for key, id, user, sent, data in itertools.chain(flushed, unflushed):
+        for key, id, user, sent, data in itertools.chain(flushed, last):
             lines += 1
             yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{sent},"data":{tidy(data)}}}')
         query = (
