@@ -278,6 +278,9 @@ def main() -> None:
         changed = bool(instance.changed_paths())
         present = params["state"] == "present"
         move = instance.find_move() if present and changed else None
+        kept = (
+            moving.describe_kept(instance.config_path, instance.after[instance.config_path] or b"") if present else ""
+        )
         changed = changed or (present and instance.uses_store() and instance.is_to_be_put_away())
         need = instance.need() if present else ""
         restarted, reloaded = need == "restart", need == "reload"
@@ -296,6 +299,8 @@ def main() -> None:
             instance.require_move(move)
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
+    if kept:
+        module.warn(kept)
     prune.prune_after(module)
     module.exit_json(
         changed=changed or restarted or reloaded,

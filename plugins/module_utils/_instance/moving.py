@@ -19,6 +19,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import aski
 JOURNAL = "journal.db"
 CHECKED = "rtc-verify"  # what verifications leave; nobody misses it
 MOVED = "journal-moved"  # beside the secret: the store has all of the journal, which is not put away yet
+_CONFIG = re.compile(r"([^/]+)\.toml")  # below unit.CONFIG_DIR
+_KEPT = re.compile(r"(moved-[0-9]{8}T[0-9]{6}Z\.db)(?:[-.].+)?\Z")
 _MOST = 5  # names that a message has
 _SECONDS = 60
 
@@ -80,11 +82,37 @@ def put_away(directory: str) -> None:
 
     :raises FileError: one cannot be renamed.
     """
-    new = f"moved-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.db"
+    names = _files_tree.list_directory(directory)
+    # One that a kill has cut short goes on: the files of a journal are one only under one name.
+    found = {match[1] for match in map(_KEPT.match, names) if match}
+    new = max(found - set(names), default=time.strftime("moved-%Y%m%dT%H%M%SZ.db", time.gmtime()))
     # The main file last: while it is there, the others belong to it.
-    for name in reversed(_files_tree.list_directory(directory)):
+    for name in reversed(names):
         if re.fullmatch(re.escape(JOURNAL) + "([-.].+)?", name):
             _files_tree.rename(f"{directory}/{name}", new + name[len(JOURNAL) :])
+
+
+def describe_kept(path: str, then: bytes) -> str:
+    """What is worth knowing when a configuration names an instance's own journal again: that there is none, and where
+    the one is that was moved into a store; "" for nothing.
+
+    :param path: any file; only an instance's configuration matters.
+    :param then: what it is to be.
+    """
+    match = _CONFIG.fullmatch(os.path.relpath(path, unit.CONFIG_DIR))
+    now = (_files.read_existing(path) or b"").decode("utf-8", "replace") if match else ""
+    directory = f"{unit.STATE_DIR}/{match[1]}" if match else ""
+    if not store.find_url(now) or store.find_url(then.decode("utf-8", "replace")):
+        return ""
+    names = _files_tree.list_directory(directory)
+    kept = [name for name in names if name.endswith(".db") and _KEPT.match(name)]
+    if JOURNAL in names or not kept:
+        return ""
+    return (
+        f"{path} is to name the journal {directory}/{JOURNAL} again, which is not there. What a run moved into the store"
+        f" is kept in {directory} as {kept[-1]}: stop the service and rename its files ({kept[-1]}*) to {JOURNAL}*, where"
+        " users are to have that."
+    )
 
 
 def require_no_loss(path: str, then: bytes) -> None:
@@ -94,7 +122,7 @@ def require_no_loss(path: str, then: bytes) -> None:
     :param then: what it is to be.
     :raises LeftBehindError: there are some, or they cannot be listed.
     """
-    match = re.fullmatch(re.escape(unit.CONFIG_DIR) + r"/([^/]+)\.toml", path)
+    match = _CONFIG.fullmatch(os.path.relpath(path, unit.CONFIG_DIR))
     now = (_files.read_existing(path) or b"").decode("utf-8", "replace") if match else ""
     if not match or not is_elsewhere(match[1], now, then.decode("utf-8", "replace")):
         return

@@ -250,3 +250,35 @@ def test_names_that_clients_do_not_give(with_journal):
     (with_journal.root / "projects").write_bytes(b"rtc-verify\tx\t1\t1\t1\n\xff\t1\t1\t1\n")
     assert move(with_journal)["moved"] == ["rtc-verify\tx", "\ufffd"]
     assert moving.name_some(["a\x1b[31m\tb"]) == "a?[31m?b"
+
+
+def test_a_journal_of_which_a_kill_left_some_files_gets_one_name(with_journal, monkeypatch):
+    whole = _files_tree.rename
+
+    def rename(path, name):
+        if path.endswith("/journal.db"):
+            raise _files_tree.FileError("no.")
+        whole(path, name)
+
+    state = with_journal.root / "state/confluence"
+    with_journal.write("state/confluence/moved-20250101T000000Z.db", "of an earlier move")
+    with_journal.write("state/confluence/moved-20250101T000000Z.db-log0", "of an earlier move")
+    with monkeypatch.context() as cut:
+        cut.setattr(_files_tree, "rename", rename)
+        cut.setattr(moving.time, "strftime", lambda *_: "moved-20260101T000000Z.db")
+        assert move(with_journal)["failed"]
+    assert (state / "moved-20260101T000000Z.db-log0").exists() and (state / "journal.db").exists()
+    assert move(with_journal)["changed"]
+    assert (state / "moved-20260101T000000Z.db").read_text() == "journal.db"
+    assert (state / "moved-20250101T000000Z.db").read_text() == "of an earlier move"
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_where_the_journal_of_before_is_kept_is_said(with_journal, check):
+    move(with_journal)
+    with_journal.write("projects", "")  # the schema was put away, or the database is a new one
+    name = list_state(with_journal)[1]
+    result = with_journal.run(config=OWN, check=check)
+    assert result["changed"] and f"as {name}: stop the service" in str(result["warnings"])
+    with_journal.write("state/confluence/journal.db", "")
+    assert not move(with_journal).get("warnings")

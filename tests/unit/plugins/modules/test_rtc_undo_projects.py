@@ -92,3 +92,12 @@ def test_an_instance_that_the_run_made_goes(run_module, host):
     config = change(host, None, STORE)
     (host / "projects").write_text("p\t1\t1\t1\n")
     assert run_module("rtc_undo", {"path": str(host / "undo")})["changed"] and not config.exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_where_the_journal_of_before_is_kept_is_said(run_module, host, check):
+    change(host, OWN, STORE)
+    (host / "projects").write_text("")
+    (host / "state/confluence/moved-20260101T000000Z.db").write_text("")
+    result = run_module("rtc_undo", {"path": str(host / "undo")}, check=check)
+    assert result["changed"] and "kept in" in str(result["warnings"])
