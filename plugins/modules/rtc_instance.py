@@ -30,7 +30,8 @@ description:
   - With C(journal.store_url), connection, rights and version of the store are tried in the same way.
   - The projects of an instance that had a journal of its own are moved into the store. The service is stopped, each
     project is exported, imported and compared, and the service is started with the store. When one cannot be moved, the
-    service goes on as before. The journal is kept beside its old place as C(moved-TIME.db). Clients start over.
+    service goes on as before. The journal is kept beside its old place as C(moved-TIME.db), by the next run where this
+    one is killed. Clients start over.
   - Projects of a store are not left behind, neither for another store nor for a journal of the instance's own. The
     module fails instead, and says where it is written how projects are moved.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
@@ -117,7 +118,9 @@ reloaded:
   returned: success
   type: bool
 moved:
-  description: Names of the projects that were, or in check mode would be, moved into the store.
+  description:
+    - Names of the projects that were, or in check mode would be, moved into the store. One that users make while the
+      service stops is moved, and is not among them.
   returned: success
   type: list
   elements: str

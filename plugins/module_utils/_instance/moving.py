@@ -108,11 +108,9 @@ def describe_kept(path: str, then: bytes) -> str:
     kept = [name for name in names if name.endswith(".db") and _KEPT.match(name)]
     if JOURNAL in names or not kept:
         return ""
-    return (
-        f"{path} is to name the journal {directory}/{JOURNAL} again, which is not there. What a run moved into the store"
-        f" is kept in {directory} as {kept[-1]}: stop the service and rename its files ({kept[-1]}*) to {JOURNAL}*, where"
-        " users are to have that."
-    )
+    text = f"{path} is to name the journal {directory}/{JOURNAL} again, which is not there. What a run moved into the"
+    text += f" store is kept in {directory} as {kept[-1]}: stop the service and rename its files ({kept[-1]}*) to"
+    return f"{text} {JOURNAL}*, where users are to have that."
 
 
 def require_no_loss(path: str, then: bytes) -> None:

@@ -218,8 +218,7 @@ class Instance(InstanceFiles):
 
         :raises RtcError: not all are in the store.
         """
-        self.move(move)
-        self._moved = moving.look(self._state), self.list_projects(self._render_config().decode())
+        self._move(move)
         _files_tree.make_directory(self.credentials, 0o700)
         _files.write_atomic(f"{self.credentials}/{moving.MOVED}", b"")
 
@@ -230,7 +229,11 @@ class Instance(InstanceFiles):
         """
         self.stop()
         if moving.look(self._state) != self._moved[0]:
-            self.move(move)
+            self._move(move)
+
+    def _move(self, move: moving.Move) -> None:
+        self.move(move)
+        self._moved = moving.look(self._state), self.list_projects(self._render_config().decode())
 
     def has_gone_on(self) -> bool:
         """Whether the store has more of a project than was moved into it. One that cannot be asked has not."""

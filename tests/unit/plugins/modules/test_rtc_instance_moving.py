@@ -216,6 +216,20 @@ def test_a_store_that_users_have_gone_on_with_is_kept(with_journal, readiness, m
     assert move(with_journal)["changed"] and "journal.db" not in list_state(with_journal)
 
 
+def test_what_was_moved_at_last_is_not_what_users_have_gone_on_with(with_journal, readiness, monkeypatch):
+    monkeypatch.setattr(service, "_READY_SECONDS", 0.1)
+    readiness.statuses = [503]
+
+    def go_on():
+        with_journal.write("state/confluence/journal.db", "and more")
+        with_journal.write("projects", "p\t2\t2\t2\n")
+
+    on(monkeypatch, "apply", go_on)
+    result = move(with_journal)
+    assert result["failed"] and "previous configuration was restored" in result["msg"]
+    assert "store_url" not in with_journal.config.read_text() and count_moves(with_journal) == 2
+
+
 def test_a_failure_that_gives_the_journal_back_forgets_that_it_was_moved(with_journal, readiness, monkeypatch):
     monkeypatch.setattr(service, "_READY_SECONDS", 0.1)
     readiness.statuses = [503]
