@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -56,12 +57,12 @@ def render_own(instance: str) -> str:
 
 
 def look(directory: str) -> list[tuple[str, int, int, int]]:
-    """By what it is seen that a server had the journal in a directory open meanwhile."""
-    found = []
-    for name in _files_tree.list_directory(directory):
-        info = _files.look(f"{directory}/{name}", follow=False) if name.startswith(JOURNAL) else None
-        if info is not None:
-            found.append((name, info.st_ino, info.st_size, info.st_mtime_ns))
+    """By what it is seen that a server had the journal in a directory open meanwhile; its link may lead elsewhere."""
+    main, found = os.path.realpath(f"{directory}/{JOURNAL}"), []
+    for ending in ("", "-wal", "-shm", "-log0", "-log1", ".lock"):
+        with contextlib.suppress(OSError):
+            info = os.stat(main + ending)
+            found.append((ending, info.st_ino, info.st_size, info.st_mtime_ns))
     return found
 
 

@@ -159,9 +159,14 @@ def test_an_older_release_has_nothing_to_move_of_an_empty_journal(with_journal):
     assert move(with_journal)["restarted"] and not (with_journal.root / "moves").exists()
 
 
-def test_what_a_service_kept_that_somebody_started_meanwhile_is_moved_too(with_journal, monkeypatch):
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_a_service_kept_that_somebody_started_meanwhile_is_moved_too(with_journal, monkeypatch, linked):
     """Its unit tries again each second until the journal is free, which is before it has the new configuration."""
-    on(monkeypatch, "apply", lambda: with_journal.write("state/confluence/journal.db", "and more"))
+    if linked:
+        (with_journal.root / "disk").mkdir()
+        (with_journal.root / "state/confluence/journal.db").rename(with_journal.root / "disk/j")
+        (with_journal.root / "state/confluence/journal.db").symlink_to(with_journal.root / "disk/j")
+    on(monkeypatch, "apply", lambda: with_journal.write("disk/j" if linked else "state/confluence/journal.db", "more"))
     assert move(with_journal)["changed"]
     assert count_moves(with_journal) == 2 and "journal.db" not in list_state(with_journal)
 
