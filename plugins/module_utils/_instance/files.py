@@ -206,6 +206,8 @@ class InstanceFiles:
         if not moving.is_elsewhere(instance, before, then):
             return None
         was = rtc_server_store.find_url(before)
+        if not was and not os.path.exists(os.path.join(self.params["base"], "current")):
+            return moving.Move(before, [])  # the release that could be asked is not here yet (check mode)
         try:
             names = list(self.list_projects(before))
         except RtcError as exc:

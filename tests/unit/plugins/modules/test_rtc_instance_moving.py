@@ -251,6 +251,13 @@ def test_the_journal_of_an_instance_that_was_removed_is_moved_when_it_comes_agai
     assert (result["changed"], result["moved"], "journal.db" in list_state(with_journal)) == (True, ["p"], check)
 
 
+def test_no_release_is_asked_in_check_mode_that_is_not_here_yet(with_journal):
+    with_journal.run(state="absent")
+    (with_journal.root / "opt/current").unlink()
+    result = move(with_journal, check=True, release="two")
+    assert (result["changed"], result["moved"]) == (True, [])
+
+
 def test_a_release_that_cannot_move_is_said_in_check_mode(with_journal):
     with_journal.write("old-release", "")
     result = move(with_journal, check=True)
