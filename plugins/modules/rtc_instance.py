@@ -285,6 +285,7 @@ def main() -> None:
             moving.describe_kept(instance.config_path, instance.after[instance.config_path] or b"") if present else ""
         )
         changed = changed or (present and instance.uses_store() and instance.is_to_be_put_away())
+        others = instance.describe_others(move) if move else ""
         need = instance.need() if present else ""
         restarted, reloaded = need == "restart", need == "reload"
         if not module.check_mode:
@@ -302,8 +303,8 @@ def main() -> None:
             instance.require_move(move)
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
-    if kept:
-        module.warn(kept)
+    for note in filter(None, (kept, others)):
+        module.warn(note)
     prune.prune_after(module)
     module.exit_json(
         changed=changed or restarted or reloaded,

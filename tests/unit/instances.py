@@ -90,6 +90,7 @@ JOURNALCTL = "#!/bin/sh\necho cannot listen\n"
 CHECK = """\
 #!/bin/sh
 if [ "$3" = list-projects ] && [ -e "{root}/silent" ]; then echo no answer >&2; exit 1; fi
+if [ "$3" = list-projects ] && [ -e "{root}/others" ] && grep -q store_url "$5"; then cat "{root}/others"; exit; fi
 if [ "$3" = list-projects ]; then cat "{root}/projects"; exit; fi
 if [ "$3" = move ] && [ "$4" = --help ]; then ! [ -e "{root}/old-release" ]; exit; fi
 if [ "$3" = move ]; then

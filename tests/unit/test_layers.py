@@ -86,7 +86,7 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 220,  # documentation: the action does the work
-    "rtc_instance": 3520,  # a move that goes on after whatever fails
+    "rtc_instance": 3560,  # a move that goes on after whatever fails
     "rtc_probe": 5210,
     "rtc_release": 2870,
     "rtc_session": 4170,

@@ -242,6 +242,25 @@ class InstanceFiles:
             raise RtcError((found.stderr.strip().splitlines() or ["no answer"])[-1].rstrip("."))
         return moving.read_projects(found.stdout)
 
+    def describe_others(self, move: moving.Move) -> str:
+        """What is worth knowing of a store before projects are moved into it: that it has others, perhaps of another
+        site. "" for nothing, also where it cannot be asked: whether it can be used is checked apart. Where a site has
+        several nodes, they are those of another one."""
+        if not move.names or (self.params["config"].get("server") or {}).get("label"):
+            return ""
+        try:
+            there = self.list_projects((self.after[self.config_path] or b"").decode())
+        except (RtcError, OSError):
+            return ""
+        others = [name for name in there if name not in move.names]
+        if not others:
+            return ""
+        return (
+            f"The store that {self.config_path} is to name has projects that this site does not have"
+            f" ({moving.name_some(others)}). Where it is another site's, name a database of this one's own in"
+            " rtc_store_url: users of both would see all of them."
+        )
+
     def require_move(self, move: moving.Move) -> None:
         """See that the release can move projects, where there are some.
 

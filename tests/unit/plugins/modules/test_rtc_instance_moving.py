@@ -308,3 +308,17 @@ def test_where_the_journal_of_before_is_kept_is_said(with_journal, check):
     assert result["changed"] and f"as {name}: stop the service" in str(result["warnings"])
     with_journal.write("state/confluence/journal.db", "")
     assert not move(with_journal).get("warnings")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_store_with_other_projects_may_be_another_sites(with_journal, check):
+    with_journal.write("others", "p\t1\t1\t1\nrtc-verify\t1\t1\t1\n")
+    assert not move(with_journal, check=True).get("warnings")
+    with_journal.write("others", "theirs\t1\t1\t1\n")
+    assert "this site does not have (theirs)" in str(move(with_journal, check=check)["warnings"])
+
+
+def test_other_projects_are_those_of_the_other_nodes(with_journal):
+    with_journal.write("others", "theirs\t1\t1\t1\n")
+    config = {**STORE, "server": {**STORE["server"], "label": "abcdefgh"}}
+    assert not with_journal.run(config=config, store_password=PASSWORD, check=True).get("warnings")
