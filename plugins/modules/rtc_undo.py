@@ -304,8 +304,10 @@ def require_no_loss(module: AnsibleModule, changes: list[preview.Change]) -> Non
             then = _files.read_existing(change.copy) or b""
             moving.require_no_loss(change.path, then)
             note = moving.describe_kept(change.path, then)
-            if note:
-                module.warn(note)
+        else:
+            note = moving.describe_left(change.path)
+        if note:
+            module.warn(note)
 
 
 def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserved) -> dict[str, Any]:

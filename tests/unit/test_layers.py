@@ -92,7 +92,7 @@ SHIPPED_LINES = {
     "rtc_session": 4170,
     "store_database": 3990,  # what is given back where PostgreSQL does not start
     "rtc_runs_info": 3780,
-    "rtc_undo": 4990,  # asks the RTC server for its projects, as detection asks it; what a move has kept
+    "rtc_undo": 5020,  # asks the RTC server for its projects, as detection asks it; what a move has kept
     "tomcat_connector": 3240,
     "topology_info": 18900,
 }

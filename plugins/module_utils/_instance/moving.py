@@ -41,10 +41,10 @@ def is_elsewhere(instance: str, now: str, then: str) -> bool:
     """Whether projects that one configuration keeps would not be there with another one.
 
     :param now: text of the configuration that is in use; "" for none.
-    :param then: text of the other one.
+    :param then: text of the other one; "" for none.
     """
     was, will = store.find_url(now), store.find_url(then)
-    if not now or (was == will if not was or not will else store.is_same(was, will)):
+    if not now or (then and was == will if not was or not will else store.is_same(was, will)):
         return False
     return bool(was) or os.path.lexists(f"{unit.STATE_DIR}/{instance}/{JOURNAL}")
 
@@ -134,6 +134,26 @@ def require_no_loss(path: str, then: bytes) -> None:
     if names:
         text = f"Undoing would leave behind projects of {place} that {path} names: {name_some(names)}."
         raise LeftBehindError(text, remedy)
+
+
+def describe_left(path: str) -> str:
+    """What is worth knowing when the configuration of an instance goes, and the instance with it: where its projects
+    are; "" for nothing.
+
+    :param path: any file; only an instance's configuration matters.
+    """
+    match = _CONFIG.fullmatch(os.path.relpath(path, unit.CONFIG_DIR))
+    now = (_files.read_existing(path) or b"").decode("utf-8", "replace") if match else ""
+    if not match or not is_elsewhere(match[1], now, ""):
+        return ""
+    url = store.find_url(now)
+    place = f"the store {url}" if url else f"{unit.STATE_DIR}/{match[1]}/{JOURNAL}"  # no password is in a URL
+    try:
+        names = _list_projects(path, match[1])
+    except (RtcError, OSError, subprocess.SubprocessError) as exc:
+        return f"{path} goes. Whether {place} has projects is not known: {exc}"
+    stay = "They stay there, for when the instance comes again."
+    return f"{path} goes. Projects of {place}: {name_some(names)}. {stay}" if names else ""
 
 
 def _list_projects(config: str, instance: str) -> list[str]:
