@@ -165,7 +165,9 @@ def make_present(instance: Instance, changed: bool, need: str, move: moving.Move
     elif need:
         start_present(instance, changed, bool(move))
     instance.note_ready()  # also what a run that was killed did not come to
-    if (move or away) and instance.uses_store():
+    if not instance.uses_store():
+        instance.forget_move()  # users have their journal again
+    elif move or away:
         instance.put_journal_away()  # where it cannot be, the service runs, and the next run tries again
 
 

@@ -243,6 +243,14 @@ def test_a_failure_that_gives_the_journal_back_forgets_that_it_was_moved(with_jo
     assert sorted(with_journal.secret.parent.iterdir()) == before
 
 
+def test_a_journal_that_users_have_again_is_not_put_away_later(with_journal):
+    """An undo gives back the configuration alone."""
+    marker = with_journal.secret.with_name(moving.MOVED)
+    marker.write_text("")
+    assert not with_journal.run(config=OWN)["changed"] and not marker.exists()
+    assert "journal.db" in list_state(with_journal)
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_the_journal_of_an_instance_that_was_removed_is_moved_when_it_comes_again(with_journal, check):
     with_journal.run(state="absent")
