@@ -16,12 +16,14 @@ version_added: 0.2.0
 author: collab.rtc authors (@collab-rtc)
 description:
   - The part that such sites have in this run, over all hosts. A site for which the run has changed nothing is not among
-    them, nor one whose application is still to be restarted by the administrator.
+    them, nor one whose application is still to be restarted by the administrator, nor one whose projects would be left
+    behind.
 options:
   _input:
     description:
       - C(hostvars), in which C(rtc_plan) is the plan, C(verify_checks) the results of the role verify, and C(rtc_runs)
-        of each host what M(collab.rtc.rtc_runs_info) returned.
+        of each host what M(collab.rtc.rtc_runs_info) returned, and C(rollback_tried), where that is known, what
+        M(collab.rtc.rtc_undo) did in check mode.
     type: dict
     required: true
 """

@@ -30,7 +30,8 @@ description:
   - With C(journal.store_url), connection, rights and version of the store are tried in the same way.
   - The projects of an instance that had a journal of its own are moved into the store. The service is stopped, each
     project is exported, imported and compared, and the service is started with the store. When one cannot be moved, the
-    service goes on as before. The journal is kept beside its old place as C(moved-TIME.db). Clients start over.
+    service goes on as before. The journal is kept beside its old place as C(moved-TIME.db), by the next run where this
+    one is killed. Clients start over.
   - Projects of a store are not left behind, neither for another store nor for a journal of the instance's own. The
     module fails instead, and says where it is written how projects are moved.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
@@ -117,7 +118,9 @@ reloaded:
   returned: success
   type: bool
 moved:
-  description: Names of the projects that were, or in check mode would be, moved into the store.
+  description:
+    - Names of the projects that were, or in check mode would be, moved into the store. One that users make while the
+      service stops is moved, and is not among them.
   returned: success
   type: list
   elements: str
@@ -132,48 +135,62 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.collab.rtc.plugins.module_utils import _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._instance import moving
 from ansible_collections.collab.rtc.plugins.module_utils._instance.service import Instance
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import switching, unit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 
-def make_present(instance: Instance, changed: bool, need: str, moved: list[str]) -> None:
+def make_present(instance: Instance, changed: bool, need: str, move: moving.Move | None) -> None:
     """Put the files in place and let the service have them; on failure the old state again.
 
-    :param moved: projects that go from the instance's own journal into the store.
+    :param move: what goes from the instance's own journal into the store.
     """
-    if moved:
-        move_projects(instance)
+    away = instance.is_to_be_put_away()
+    if move:
+        move_projects(instance, move)
+        need = "restart"
     try:
         if changed:
             instance.apply()
         elif need == "restart":
             instance.check_config()
-    except RtcError as exc:
-        words = give_back(instance, changed) if moved else instance.take_back_release()
-        raise RtcError(exc.message, f"{exc.remedy} {words}".strip()) from exc
+        if move:
+            instance.move_rest(move)
+    except (RtcError, OSError) as exc:
+        words = give_back(instance, changed, moved=True) if move else instance.take_back_release()
+        raise add_words(exc, words) from exc
     if need == "reload":
         reload_present(instance, changed)
     elif need:
-        start_present(instance, changed, bool(moved))
+        start_present(instance, changed, bool(move))
     instance.note_ready()  # also what a run that was killed did not come to
+    if not instance.uses_store():
+        instance.forget_move()  # users have their journal again
+    elif move or away:
+        instance.put_journal_away()  # where it cannot be, the service runs, and the next run tries again
 
 
-def move_projects(instance: Instance) -> None:
+def move_projects(instance: Instance, move: moving.Move) -> None:
     """Stop the service, and put its projects into the store; on failure it goes on as before, if it ran: a node that
     stands by was stopped by somebody, while those of another one are moved."""
-    if not instance.can_move():
-        raise RtcError(
-            "The release in use cannot move projects into a store.", "Leave rtc_server_version out, for a newer one."
-        )
     ran = bool(instance.started())
-    instance.check_config()  # whether the store can be used: nobody is cut off for one that cannot
+    try:
+        instance.require_move(move)
+        instance.check_config()  # whether the store can be used: nobody is cut off for one that cannot
+    except RtcError as exc:
+        raise add_words(exc, instance.take_back_release()) from exc
     try:
         instance.stop()
-        instance.move()
-    except RtcError as exc:
-        words = give_back(instance, changed=False, stopped=ran)
-        raise RtcError(exc.message, f"{exc.remedy} {words}".strip()) from exc
+        instance.move_all(move)
+    except (RtcError, OSError) as exc:
+        raise add_words(exc, give_back(instance, changed=False, stopped=ran)) from exc
+
+
+def add_words(exc: RtcError | OSError, words: str) -> RtcError:
+    """A failure with what was done about it."""
+    message, remedy = (exc.message, exc.remedy) if isinstance(exc, RtcError) else (f"{exc}.", "")
+    return RtcError(message, f"{remedy} {words}".strip())
 
 
 def reload_present(instance: Instance, changed: bool) -> None:
@@ -192,28 +209,34 @@ def start_present(instance: Instance, changed: bool, moved: bool = False) -> Non
     try:
         instance.start()
         instance.await_ready(new_release)
-        if moved:  # from here on the store may have what nobody else has: there is no way back but an export
-            instance.put_journal_away()
+        instance.is_moved = moved  # the store may have what nobody else has: there is no way back but an export
         if new_release:
             instance.watch()
     except RtcError as exc:
-        words = give_back(instance, changed and not instance.is_moved)
-        raise RtcError(exc.message, f"{exc.remedy} {words}".strip()) from exc
+        raise add_words(exc, give_back(instance, changed, moved=moved)) from exc
 
 
-def give_back(instance: Instance, changed: bool, stopped: bool = False) -> str:
+def give_back(instance: Instance, changed: bool, stopped: bool = False, moved: bool = False) -> str:
     """The release and the files before, and the service with them; what was done, as sentences.
 
     :param stopped: the service was stopped, and its files are as they were.
+    :param moved: it was started with the store, which has its projects now. When users have gone on with these there,
+        it keeps the store.
     """
     try:
         records.require_going(instance.params["undo_dir"])
     except RtcError as exc:  # whoever came next has made the service what it is
         return str(exc)
     instance.stop()
+    kept = instance.is_moved or (moved and instance.has_gone_on())
     words = instance.take_back_release()
-    if changed:
+    if kept:
+        changed = False
+        words = f"{words} Its projects are in the store, and it stays with that.".strip()
+    elif changed:
         instance.give_back()
+        if not instance.is_to_be_put_away():
+            instance.forget_move()
     if not words and not ((changed or stopped) and instance.was_whole()):
         return "The service was left stopped."
     if changed and instance.was_whole():
@@ -259,25 +282,37 @@ def main() -> None:
         instance = Instance(params)
         changed = bool(instance.changed_paths())
         present = params["state"] == "present"
-        moved = instance.find_move() if present and changed else []
+        move = instance.find_move() if present and changed else None
+        kept = (
+            moving.describe_kept(instance.config_path, instance.after[instance.config_path] or b"") if present else ""
+        )
+        changed = changed or (present and instance.uses_store() and instance.is_to_be_put_away())
+        others = instance.describe_others(move) if move else ""
         need = instance.need() if present else ""
         restarted, reloaded = need == "restart", need == "reload"
         if not module.check_mode:
             if present:
-                make_present(instance, changed, need, moved)
+                make_present(instance, bool(instance.changed_paths()), need, move)
             elif changed:
                 records.require_going(params["undo_dir"])
                 instance.stop()
+                if instance.is_to_be_put_away():
+                    instance.put_journal_away()
+                instance.forget_move()
                 instance.apply()
                 _files_tree.remove(switching.path_of_ready(params["base"], params["instance"]))
+        elif move:
+            instance.require_move(move)
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
+    for note in filter(None, (kept, others)):
+        module.warn(note)
     prune.prune_after(module)
     module.exit_json(
         changed=changed or restarted or reloaded,
         restarted=restarted,
         reloaded=reloaded,
-        moved=moved,
+        moved=move.names if move else [],
         unit=instance.unit,
         config_path=instance.config_path,
         diff=instance.diff(),

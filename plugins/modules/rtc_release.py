@@ -252,7 +252,8 @@ def _ask_journal(folder: str, python: str, journal: str) -> str:
                   "journal": {"path": journal}}  # fmt: skip
         _files.write_atomic(config, unit.render_toml(values).encode())
         command = [python, "-I", os.path.join(folder, "rtc-server"), "list-projects", "--config", config]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        env = {**os.environ, "LC_ALL": "C"}  # in which Python speaks UTF-8: in another one it cannot print all names
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=env)
         return "" if result.returncode == 0 else result.stderr.strip().rsplit("\n", 1)[-1]
     finally:
         _files_tree.remove_tree(checks)

@@ -282,7 +282,7 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str], note
     directories = [os.path.join(path, name) for name in runs]
     refused: list[RtcError] = []
     changes = preview.find_changes(directories, refused)
-    require_no_loss(changes)
+    require_no_loss(module, changes)
     result = describe(module, run, runs, changes)
     if not module.check_mode:
         notes: list[str] = []
@@ -294,14 +294,20 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str], note
     return with_refused(with_note(result, note), refused)
 
 
-def require_no_loss(changes: list[preview.Change]) -> None:
-    """See that users do not lose their projects with a configuration of an RTC server.
+def require_no_loss(module: AnsibleModule, changes: list[preview.Change]) -> None:
+    """See that users do not lose their projects with a configuration of an RTC server, and say where some are kept.
 
     :raises LeftBehindError: they would.
     """
     for change in changes:
         if change.copy:
-            moving.require_no_loss(change.path, _files.read_existing(change.copy) or b"")
+            then = _files.read_existing(change.copy) or b""
+            moving.require_no_loss(change.path, then)
+            note = moving.describe_kept(change.path, then)
+        else:
+            note = moving.describe_left(change.path)
+        if note:
+            module.warn(note)
 
 
 def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserved) -> dict[str, Any]:
@@ -311,7 +317,7 @@ def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserve
     runs, directories = [step.run for step in part.steps], list(part.files)
     refused: list[RtcError] = []
     changes = preview.find_changes(directories, refused, part.files)
-    require_no_loss(changes)
+    require_no_loss(module, changes)
     result = describe(module, run, runs, changes)
     result["paths"] += part.shared if part.takes_out else []
     result["kept"] = [{"path": one, "sites": sites} for one, sites in part.kept.items()]

@@ -53,7 +53,9 @@ def test_projects_are_counted(ask: Any, postgres: Postgres) -> None:
     import asyncio
 
     asyncio.run(make_schema(postgres, ask.database))
-    postgres.query("INSERT INTO rtc.project (name, epoch) VALUES ('a', 'x'), ('b', 'x')", ask.database)
+    postgres.query(
+        "INSERT INTO rtc.project (name, epoch) VALUES ('a', 'x'), ('b', 'x'), ('rtc-verify', 'x')", ask.database
+    )
     assert ask()["store"]["projects"] == 2
     postgres.query("ALTER SCHEMA rtc RENAME TO rtc_moved", ask.database)  # as docs/scaling.md has it
     assert ask()["store"]["projects"] == 0

@@ -102,7 +102,7 @@ async def test_a_reload_refuses_it_and_nobody_waits(tmp_path: Path, make: Make, 
 async def test_a_journal_that_is_no_file(path: Path, tmp_path: Path, name: str) -> None:
     """Commands that only read it would wait for a pipe; a directory is no file with many names."""
     NO_FILES[name][0](path)
-    words = "is a directory, pipe or device: name a file in journal.path"
+    words = "is a directory, pipe, link or device, and is not read: name a file in journal.path"
     async with opened(path) as keeper:
         assert words in str(keeper.journal.fault)
         assert (await keeper.keep(change(1)))[0].code == "unavailable"

@@ -6,8 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import hashlib
 import json
+import os
+import tempfile
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +23,7 @@ from postgres_support import Postgres, opened_store
 from rtc_support import config_text
 
 from rtc_server import cli, moving
-from rtc_server.journal import Compact, Snapshot, export_import
+from rtc_server.journal import Compact, Snapshot, export_import, schema, wal
 from rtc_server.journal.lock import Lock
 from rtc_server.journal.writer import JournalRequest
 from rtc_server.store_postgres import transfer
@@ -215,7 +221,8 @@ HEAD = '{"format":"f","project":"p","revision":9,"base":%d,"forgotten":%d,"snaps
 
 
 def one(revision: int, id: str, **more: object) -> str:
-    return json.dumps({"revision": revision, "id": id, "user": "ann", "time": 1, **more})
+    values = {"revision": revision, "id": id, "user": "ann", "time": 1, **more}
+    return json.dumps(values, separators=(",", ":"))
 
 
 AB = [HEAD % (0, 0), one(8, "a", data=1), one(9, "b", data=2)]
@@ -226,12 +233,15 @@ AB = [HEAD % (0, 0), one(8, "a", data=1), one(9, "b", data=2)]
     [
         ([*AB, one(10, "c", data=3)], AB, True),
         (AB, AB, True),
-        ([HEAD % (9, 0), one(10, "c", data=3), one(9, "b")], AB, True),  # compacted since
+        ([HEAD % (9, 0), one(10, "c", data=3), one(8, "a"), one(9, "b")], AB, True),  # compacted since
+        ([HEAD % (9, 8), one(10, "c", data=3), one(9, "b")], AB, True),  # and the older id forgotten since
+        ([HEAD % (9, 0), one(10, "c", data=3), one(9, "b")], AB, False),  # one is missing
         ([HEAD % (9, 0), one(10, "c", data=3)], AB, False),  # and forgotten since: nobody knows
         ([*AB[:2], one(9, "x", data=2), one(10, "c", data=3)], AB, False),
         ([*AB[:2], one(9, "b", data=7), one(10, "c", data=3)], AB, False),
         ([AB[0], one(8, "a", data=7), AB[2], one(10, "c", data=3)], AB, False),
         (AB[:2], AB, False),
+        ([*AB[:1], *AB[2:]], AB, False),
     ],
 )
 def test_which_export_is_later(later: list[str], earlier: list[str], expected: bool) -> None:
@@ -247,7 +257,182 @@ def test_which_export_is_later(later: list[str], earlier: list[str], expected: b
         ([HEAD % (4, 4), "a", "b"], [HEAD % (4, 4), "a"], 3),
         ([HEAD % (4, 4), "a"], [HEAD % (4, 4), "a", "b"], 3),
         ([HEAD % (4, 4)], [], 1),
+        ([HEAD % (4, 4), one(3, "a", time=0)], [HEAD % (4, 4), one(3, "a", time=9)], 0),  # of an older release
+        ([HEAD % (4, 4), one(3, "a", time=0)], [HEAD % (4, 4), one(3, "b", time=9)], 2),
+        ([HEAD % (4, 4), one(5, "a", time=0, data=1)], [HEAD % (4, 4), one(5, "a", time=9, data=1)], 2),
     ],
 )
 def test_exports_that_differ(old: list[str], new: list[str], line: int) -> None:
     assert moving.find_difference(old, new) == line
+
+
+def test_a_journal_of_an_older_release_is_moved(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not know since when its compacted changes are there."""
+    with monkeypatch.context() as older:
+        older.setattr(schema, "VERSION", 2)
+        with contextlib.closing(schema.connect(str(place.journal), write=True)) as db:
+            schema.prepare(db, str(place.journal))
+            db.execute("INSERT INTO project (number, name, revision, base, snapshot_revision, snapshot)"
+                       " VALUES (1, 'a', 4, 2, 2, '{}')")  # fmt: skip
+            for at in range(1, 5):
+                db.execute("INSERT INTO change_id VALUES (1, 'ann', ?, ?)", (f"c{at}", at))
+            for at in (3, 4):
+                db.execute("INSERT INTO change VALUES (?, ?, 'ann', 5, '1')", (schema.SPAN + at, f"c{at}"))
+    assert place.move() == (0, "a: moved, up to revision 4\n")
+    head, *changes, _ = map(json.loads, transfer.export_project(place.store, "a"))
+    assert (head["base"], sorted(one["id"] for one in changes)) == (2, ["c1", "c2", "c3", "c4"])
+
+
+def test_another_node_may_go_on_with_what_was_just_moved(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.fill(a=3)
+    whole = transfer.import_project
+
+    def import_and_go_on(store: Any, lines: Any, **options: Any) -> Any:
+        done = whole(store, lines, **options)
+
+        async def work() -> None:
+            async with opened_store(place.store) as keeper:
+                await keeper.keep(change(4, "a", user="bob"))
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(asyncio.run, work()).result()
+        return done
+
+    monkeypatch.setattr(transfer, "import_project", import_and_go_on)
+    assert place.move() == (0, "a: moved, up to revision 3\n")
+    assert [row[:2] for row in transfer.list_projects(place.store)] == [("a", 4)]
+
+
+def test_what_the_store_gets_while_it_is_compared_is_not_replaced(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.fill(a=3)
+    assert place.move()[0] == 0
+    go_on(place, 4, 5)
+    whole = moving._has_all
+
+    def compare_and_go_on(*arguments: Any) -> bool:
+        found = whole(*arguments)
+
+        async def work() -> None:
+            async with opened_store(place.store) as keeper:
+                await keeper.keep(change(99, "a", user="bob"))
+
+        asyncio.run(work())
+        return found
+
+    monkeypatch.setattr(moving, "_has_all", compare_and_go_on)
+    assert place.move() == (1, "the store's project 'a' was changed meanwhile: move once more\n")
+    assert '"c99"' in "".join(transfer.export_project(place.store, "a"))
+
+
+def test_large_changes_come_in_pages_that_fit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_PAGE_BYTES", 1000)
+    place.fill(a=500)
+    assert place.move() == (0, "a: moved, up to revision 500\n") and place.is_same("a")
+
+
+@pytest.mark.parametrize(
+    ("ending", "make"),
+    [(ending, make) for ending in ("", "-wal", "-shm", "-log0", "-log1") for make in (os.mkfifo, os.mkdir)]
+    + [(ending, lambda name: os.symlink("/etc/hostname", name)) for ending in ("-wal", "-shm", "-log0", "-log1")],
+)
+@pytest.mark.timeout(30)
+def test_what_is_no_file_is_not_read(place: Place, ending: str, make: Callable[[str], None]) -> None:
+    """Whoever may write there could let root wait for ever, or read what is not the journal's."""
+    place.fill(a=1)
+    name = f"{place.journal}{ending}"
+    Path(name).unlink(missing_ok=True)
+    make(name)
+    remedy = "remove it" if ending else "name a file in journal.path"
+    assert place.move() == (1, f"{name} is a directory, pipe, link or device, and is not read: {remedy}\n")
+    assert cli.main(["list-projects", "--config", str(place.directory / "old.toml")]) == 1
+    assert "is not read" in place.capsys.readouterr().err
+    assert transfer.list_projects(place.store) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_root_follows_no_link_of_another_user_to_what_is_not_that_users(place: Place) -> None:
+    place.fill(a=1)
+    other = place.directory / "other"
+    other.mkdir()
+    for file in place.directory.glob("journal.db*"):
+        file.rename(other / file.name)
+    place.journal.symlink_to("other/journal.db")
+    assert place.move()[0] == 0  # root's own link
+    os.chown(place.journal, 65534, 65534, follow_symlinks=False)
+    status, words = place.move()
+    assert status == 1 and "is a link of another user's" in words
+    os.chown(other / "journal.db", 65534, 65534)
+    assert place.move()[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_root_leaves_no_lock_that_the_server_cannot_open(place: Place) -> None:
+    place.fill(a=1)
+    lock = place.directory / "journal.db.lock"
+    lock.unlink()
+    os.chown(place.directory, 65534, 65534)
+    assert place.move()[0] == 0
+    assert lock.stat().st_uid == 65534
+
+
+def test_a_full_disk_aside_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.fill(a=1)
+    for number in range(2):
+        monkeypatch.setenv("TMPDIR", "/nowhere")
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+        monkeypatch.setattr((export_import, transfer)[number], "_IN_MEMORY", 1)
+        status, words = place.move()
+        assert status == 1 and "cannot be put aside in /nowhere" in words
+        monkeypatch.undo()
+
+
+def test_a_journal_without_tables_has_no_projects(place: Place) -> None:
+    """A server that found no room for them leaves it so."""
+    place.journal.touch()
+    assert cli.main(["list-projects", "--config", str(place.directory / "old.toml")]) == 0
+    assert place.capsys.readouterr().out == ""
+    assert place.move() == (0, "")
+
+
+def test_a_large_project_is_not_held_in_memory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            for at in range(1, 401):
+                await keeper.keep(change(at, "a", data="x" * 50_000))
+
+    asyncio.run(work())
+    monkeypatch.setattr(export_import, "_IN_MEMORY", 1_000)
+    monkeypatch.setattr(export_import, "_PIECE", 4)
+    tracemalloc.start()
+    try:
+        lines = sum(1 for _ in export_import.export_project(str(place.journal), "a"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert lines == 402 and peak < 4 << 20
+
+
+def test_the_log_of_a_server_that_was_killed_is_read_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each project: its users wait."""
+
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            keeper.writer.flush_and_close = keeper.writer.close  # type: ignore[method-assign]
+            for name in "abcdefgh":
+                await keeper.keep(change(1, name), change(2, name))
+
+    asyncio.run(work())
+    read: list[str] = []
+    whole = wal.read_batches
+
+    def count(db: Any, path: str) -> Any:
+        read.append(path)
+        return whole(db, path)
+
+    monkeypatch.setattr(wal, "read_batches", count)
+    status, words = place.move()
+    assert (status, words.count("moved, up to revision 2")) == (0, 8)
+    assert len([path for path in read if path == str(place.journal)]) == 2  # for the list, and for all exports
+    assert all(place.is_same(name) for name in "abcdefgh")

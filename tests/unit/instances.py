@@ -90,12 +90,14 @@ JOURNALCTL = "#!/bin/sh\necho cannot listen\n"
 CHECK = """\
 #!/bin/sh
 if [ "$3" = list-projects ] && [ -e "{root}/silent" ]; then echo no answer >&2; exit 1; fi
+if [ "$3" = list-projects ] && [ -e "{root}/others" ] && grep -q store_url "$5"; then cat "{root}/others"; exit; fi
 if [ "$3" = list-projects ]; then cat "{root}/projects"; exit; fi
 if [ "$3" = move ] && [ "$4" = --help ]; then ! [ -e "{root}/old-release" ]; exit; fi
 if [ "$3" = move ]; then
   ! [ -e "{root}/started" ] && ! [ -e "{root}/listening" ] || {{ echo "in use" >&2; exit 1; }}
   ! [ -e "{root}/stuck" ] || {{ echo "project 'p': the store has another project of that name" >&2; exit 1; }}
   grep -q store_url "$8" && ! grep -q store_url "$5" && [ "$6 $7" = "--skip rtc-verify" ] || exit 4
+  echo move >>"{root}/moves"
   cp "$CREDENTIALS_DIRECTORY/store-password" "{root}/moved"; exit
 fi
 if [ "$3" = check-sockets ]; then

@@ -86,13 +86,13 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 220,  # documentation: the action does the work
-    "rtc_instance": 3320,
+    "rtc_instance": 3560,  # a move that goes on after whatever fails
     "rtc_probe": 5210,
     "rtc_release": 2870,
     "rtc_session": 4170,
     "store_database": 3990,  # what is given back where PostgreSQL does not start
     "rtc_runs_info": 3780,
-    "rtc_undo": 4930,  # asks the RTC server for its projects, as detection asks it
+    "rtc_undo": 5020,  # asks the RTC server for its projects, as detection asks it; what a move has kept
     "tomcat_connector": 3240,
     "topology_info": 18900,
 }

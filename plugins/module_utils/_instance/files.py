@@ -22,6 +22,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 SERVICE = "rtc-server@{}.service"
 SOCKET = "rtc-server@{}.socket"
 _CHECKS = "/run"
+_NEW, _OLD = "new.toml", "old.toml"
+_SECONDS = 300  # for a list of projects: of a large journal all is read
 
 
 def _make_secret() -> bytes:
@@ -191,21 +193,31 @@ class InstanceFiles:
             mode, own = 0o600 if path in self.hidden else 0o644, (os.geteuid(), os.getegid())
             _files.write_atomic(path, content, mode, *own, exact=path in self.loose)
 
-    def find_move(self) -> list[str]:
-        """The projects that are moved into the store, where the instance has a journal of its own; none else.
+    def find_move(self) -> moving.Move | None:
+        """What is moved into the store, where the instance has a journal of its own; ``None`` where nothing is moved.
 
-        :raises RtcError: those of a store would be left behind; with how they are moved.
+        :raises RtcError: the projects of a store would be left behind; with how they are moved.
         """
         before = (self.before[self.config_path] or b"").decode("utf-8", "replace")
         then = (self.after[self.config_path] or b"").decode()
-        if not moving.is_elsewhere(self.params["instance"], before, then):
-            return []
+        instance = self.params["instance"]
+        if not before and rtc_server_store.find_url(then):
+            before = moving.render_own(instance)  # an instance that was removed: its journal stayed
+        if not moving.is_elsewhere(instance, before, then):
+            return None
         was = rtc_server_store.find_url(before)
-        found = self._call_server("list-projects", "--config", self.config_path)
-        names = moving.read_projects(found.stdout)
-        if found.returncode == 0 and (not was or not names):
-            return names
-        what = f"projects ({moving.name_some(names)})" if names else found.stderr.strip()
+        if not was and not os.path.exists(os.path.join(self.params["base"], "current")):
+            return moving.Move(before, [])  # the release that could be asked is not here yet (check mode)
+        try:
+            names = list(self.list_projects(before))
+        except RtcError as exc:
+            what = exc.message
+        else:
+            if not was:
+                return moving.Move(before, names)
+            if not names:
+                return None
+            what = f"projects ({moving.name_some(names)})"
         remedy = f"rtc-server verify-journal --config {self.config_path} says what is wrong with it."
         if was:
             remedy = f"Stop {self.unit} on all nodes, move the projects and put the old schema away, as docs/scaling.md"
@@ -213,12 +225,69 @@ class InstanceFiles:
         place = "store" if was else "journal"
         raise RtcError(f"The {place} that {self.config_path} names would be left behind: {what}.", remedy)
 
-    def move(self) -> None:
+    def list_projects(self, config: str) -> dict[str, int]:
+        """Names and revisions of the projects that a configuration leads to, without the one of verifications.
+
+        :param config: its text; of the one that is in use, its file is taken with its credentials.
+        :raises RtcError: with what the server says.
+        """
+        try:
+            if config.encode() == self.before[self.config_path]:
+                found = self._call_server("list-projects", "--config", self.config_path, seconds=_SECONDS)
+            else:
+                found = self._ask_with_new_files("list-projects", "--config", _OLD, old=config, seconds=_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RtcError(f"rtc-server list-projects gave no answer within {_SECONDS} seconds") from None
+        if found.returncode != 0:
+            raise RtcError((found.stderr.strip().splitlines() or ["no answer"])[-1].rstrip("."))
+        return moving.read_projects(found.stdout)
+
+    def describe_others(self, move: moving.Move) -> str:
+        """What is worth knowing of a store before projects are moved into it: that it has others, perhaps of another
+        site. "" for nothing, also where it cannot be asked: whether it can be used is checked apart. Where a site has
+        several nodes, they are those of another one."""
+        if not move.names or (self.params["config"].get("server") or {}).get("label"):
+            return ""
+        try:
+            there = self.list_projects((self.after[self.config_path] or b"").decode())
+        except (RtcError, OSError):
+            return ""
+        others = [name for name in there if name not in move.names]
+        if not others:
+            return ""
+        return (
+            f"The store that {self.config_path} is to name has projects that this site does not have"
+            f" ({moving.name_some(others)}). Where it is another site's, name a database of this one's own in"
+            " rtc_store_url: users of both would see all of them."
+        )
+
+    def require_move(self, move: moving.Move) -> None:
+        """See that the release can move projects, where there are some.
+
+        :raises RtcError: older ones do not know how to.
+        """
+        coming = self.params["release"]
+        release = switching.link_to(coming) if coming else "current"
+        if not move.names or not os.path.exists(os.path.join(self.params["base"], release)):
+            return  # of a release that is not here yet (check mode) it is the collection's own
+        if self._call_server("move", "--help", release=release).returncode != 0:
+            raise RtcError(
+                "The release in use cannot move projects into a store.",
+                "Leave rtc_server_version out, for a newer one.",
+            )
+
+    def move(self, move: moving.Move) -> None:
         """Move the projects of the instance's own journal into the store. No server may run; the journal stays.
 
         :raises RtcError: not all are there now. What is there already is found there the next time.
         """
-        done = self._ask_with_new_files("move", "--config", self.config_path, "--skip", moving.CHECKED)
+        # Nobody can make another one now. An older release needs to know nothing of moves where there is none.
+        if not move.names:
+            move = move._replace(names=list(self.list_projects(move.config)))
+        self.require_move(move)
+        if not move.names:
+            return
+        done = self._ask_with_new_files("move", "--config", _OLD, "--skip", moving.CHECKED, _NEW, old=move.config)
         if done.returncode != 0:
             words = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no answer"]
             raise RtcError(
@@ -227,12 +296,13 @@ class InstanceFiles:
                 " of them (rtc-server export), and run again.",
             )
 
-    def can_move(self) -> bool:
-        """Whether the release in use knows how to; older ones do not."""
-        return self._call_server("move", "--help").returncode == 0
-
     def _call_server(
-        self, *arguments: str, words: str | None = None, release: str = "current", **environment: str
+        self,
+        *arguments: str,
+        words: str | None = None,
+        release: str = "current",
+        seconds: float | None = None,
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         _ownership.check_program(self.params["python"])
         program = os.path.join(self.params["base"], release, "rtc-server")
@@ -240,10 +310,13 @@ class InstanceFiles:
             [self.params["python"], "-I", program, *arguments],
             input=words or "",
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
-            env={**os.environ, "CREDENTIALS_DIRECTORY": self.credentials, "RUNTIME_DIRECTORY": self.credentials,
-                 **environment},
+            timeout=seconds,
+            # With no language set, Python speaks UTF-8: in another one it could not print all names.
+            env={**os.environ, "LC_ALL": "C", "CREDENTIALS_DIRECTORY": self.credentials,
+                 "RUNTIME_DIRECTORY": self.credentials, **environment},
         )  # fmt: skip
 
     def check_config(self) -> None:
@@ -251,7 +324,7 @@ class InstanceFiles:
 
         :raises RtcError: with what it says.
         """
-        result = self._ask_with_new_files("check-config")
+        result = self._ask_with_new_files("check-config", _NEW)
         if result.returncode != 0:
             words = (result.stdout + result.stderr).strip()
             given = " rtc_store_url, rtc_store_ca and rtc_store_password give what journal.store_… names."
@@ -260,13 +333,19 @@ class InstanceFiles:
                 f"The RTC server refuses its configuration: {words}{'' if words.endswith('.') else '.'}", remedy
             )
 
-    def _ask_with_new_files(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the current release on the configuration that is to be, its last argument, with the
-        credentials that are to be. What it says names the files where they will be."""
+    def _ask_with_new_files(
+        self, *arguments: str, old: str = "", seconds: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the current release with the credentials that are to be. ``_NEW`` among the arguments is the
+        configuration that is to be, ``_OLD`` another one. What it says names the files where they will be.
+
+        :param old: text of the other one.
+        """
         folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
         try:
-            candidate = os.path.join(folder, "config.toml")
-            _files.write_atomic(candidate, self.after[self.config_path] or b"")
+            names = {one: os.path.join(folder, one) for one in (_NEW, _OLD)}
+            _files.write_atomic(names[_NEW], self.after[self.config_path] or b"")
+            _files.write_atomic(names[_OLD], old.encode("utf-8", "replace"))
             handed = (self.secret_path, self.store_ca, self.store_password, self.panel_ca, self.panel_token)
             files = {path: self.after[path] for path in handed}
             if self.tls:
@@ -274,12 +353,15 @@ class InstanceFiles:
             for path, content in files.items():
                 if content is not None:
                     _files.write_atomic(os.path.join(folder, os.path.basename(path)), content, mode=0o600)
-            done = self._call_server(*arguments, candidate, CREDENTIALS_DIRECTORY=folder, RUNTIME_DIRECTORY=folder)
+            words = [names.get(one, one) for one in arguments]
+            done = self._call_server(*words, seconds=seconds, CREDENTIALS_DIRECTORY=folder, RUNTIME_DIRECTORY=folder)
         finally:
             _files_tree.remove_tree(folder)
         for name in ("stdout", "stderr"):  # the folder is gone when this is read
-            words = getattr(done, name).replace(candidate, self.config_path).replace(folder, self.credentials)
-            setattr(done, name, words)
+            said = getattr(done, name)
+            for one in names.values():
+                said = said.replace(one, self.config_path)
+            setattr(done, name, said.replace(folder, self.credentials))
         return done
 
     def _pair(self) -> list[str]:

@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._instance import moving
 from ansible_collections.collab.rtc.plugins.module_utils._instance.files import SERVICE, SOCKET, InstanceFiles
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, switching, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, store, switching, unit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 _READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
@@ -28,7 +28,8 @@ _STEADY_SECONDS = 10  # in which clients that were sent away come back to a new 
 class Instance(InstanceFiles):
     """The files and the unit of one instance."""
 
-    is_moved = False  # its projects are in the store, and its journal of before is put away
+    is_moved = False  # its projects are in the store, and users may have gone on with them there
+    _moved: tuple[list[tuple[str, int, int, int]], dict[str, int]] = [], {}  # journal and store when all was moved
 
     def started(self) -> float:
         """When the running process was started (seconds since the epoch); 0 when it does not run."""
@@ -211,13 +212,61 @@ class Instance(InstanceFiles):
             if abs(self.started() - started) > 0.1:
                 raise RtcError(f"{self.unit} gets ready, and ends soon after. Its log: {self._read_log()}")
 
+    def move_all(self, move: moving.Move) -> None:
+        """Move the projects, and note it: from the moment on that the configuration names the store, the journal is
+        not what users have, and is to be put away.
+
+        :raises RtcError: not all are in the store.
+        """
+        self._move(move)
+        _files_tree.make_directory(self.credentials, 0o700)
+        _files.write_atomic(f"{self.credentials}/{moving.MOVED}", b"")
+
+    def move_rest(self, move: moving.Move) -> None:
+        """With the new configuration in place, move what users did since: somebody may have started the service.
+
+        :raises RtcError: not all are in the store.
+        """
+        self.stop()
+        if moving.look(self._state) != self._moved[0]:
+            self._move(move)
+
+    def _move(self, move: moving.Move) -> None:
+        self.move(move)
+        self._moved = moving.look(self._state), self.list_projects(self._render_config().decode())
+
+    def has_gone_on(self) -> bool:
+        """Whether the store has more of a project than was moved into it. One that cannot be asked has not."""
+        try:
+            now = self.list_projects(self._render_config().decode())
+        except (RtcError, OSError):
+            return False
+        return any(revision > self._moved[1].get(name, 0) for name, revision in now.items())
+
+    def uses_store(self) -> bool:
+        """Whether it is to have a store."""
+        return bool((self.params["config"].get("journal") or {}).get("store_url"))
+
+    def is_to_be_put_away(self) -> bool:
+        """Whether a run that was killed has moved the journal, and has not put it away yet."""
+        before = (self.before[self.config_path] or b"").decode("utf-8", "replace")
+        return bool(store.find_url(before)) and os.path.lexists(f"{self.credentials}/{moving.MOVED}")
+
     def put_journal_away(self) -> None:
         """What was moved into the store is no journal of the instance any more; it is kept under another name.
 
         :raises RtcError: it cannot be renamed.
         """
-        self.is_moved = True
-        moving.put_away(f"{unit.STATE_DIR}/{self.params['instance']}")
+        moving.put_away(self._state)
+        self.forget_move()
+
+    def forget_move(self) -> None:
+        """The journal is put away, or is what users have again."""
+        _files_tree.remove(f"{self.credentials}/{moving.MOVED}")
+
+    @property
+    def _state(self) -> str:
+        return f"{unit.STATE_DIR}/{self.params['instance']}"
 
     def stop(self) -> None:
         """Stop and disable the unit, and free its port."""

@@ -27,7 +27,7 @@ def ask_server(instance: str, text: str, *arguments: str, seconds: float) -> sub
     return subprocess.run(
         [program[0], "-I", program[1], *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",  # what Python takes where no language is set
         errors="replace",
         check=False,
         timeout=seconds,

@@ -25,8 +25,10 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _FIXED = ("target_session_attrs=read-write", "target_session_attrs=primary", "sslmode=verify-full")
 _LOOPBACK = "loopback"
 _MOST_BYTES = 63  # of a name: PostgreSQL cuts off the rest (NAMEDATALEN)
-# As unit.render_toml writes it: the value is JSON's text.
-_IN_CONFIG = re.compile(r'^store_url = ("(?:[^"\\]|\\.)*")$', re.MULTILINE)
+# As unit.render_toml writes it, the value being JSON's text, and as somebody may have written it by hand.
+_IN_CONFIG = re.compile(
+    r"""^[ \t]*(?:journal\.)?store_url[ \t]*=[ \t]*(?:("(?:[^"\\\n]|\\.)*")|'([^'\n]*)')[ \t]*(?:#.*)?$""", re.MULTILINE
+)
 
 # In the directory of the instance's secrets, and handed to the service as credentials.
 CA, PASSWORD = "store-ca.pem", "store-password"
@@ -150,6 +152,6 @@ def find_url(config: str) -> str:
     """The store that the text of an instance's configuration names; "" for none."""
     match = _IN_CONFIG.search(config)
     try:
-        return str(json.loads(match.group(1))) if match else ""
+        return str(json.loads(match[1]) if match[1] else match[2]) if match else ""
     except ValueError:
         return ""

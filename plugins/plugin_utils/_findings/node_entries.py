@@ -96,7 +96,7 @@ ENTRIES = (
         title="Projects are moved into the store",
         meaning=(
             "The service stops, its projects are copied into the store and compared, and it starts with the store. It "
-            "is only an error where another node would serve meanwhile."
+            "is only an error where another node would serve meanwhile, or serves now, as the first one does not run."
         ),
         detected="rtc_store_url is given, and the configuration of the service on the host has a journal of its own.",
         remedy=(

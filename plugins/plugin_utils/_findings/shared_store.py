@@ -106,6 +106,14 @@ def _check_move(node: Node) -> Iterator[Finding]:
 def _check_journals(nodes: list[Node]) -> Iterator[Finding]:
     """Journals of nodes whose projects the run moves into the store: of the first node; the others stood by."""
     own = [node for node in nodes if node.deployed and not find_store(node)]
+    serving = next((node for node in own if node.deployed and node.deployed.active), None)
+    if serving and serving is not own[0] and not any(map(find_store, nodes)):
+        # Its users would go on with what the first one has of an earlier time, and their own changes fit no more.
+        text = f"The RTC server of {own[0].host} does not run, so users have their projects at {serving.host}. The run"
+        text += f" would move the journal of {own[0].host} first."
+        remedy = f"Put {serving.host} before {own[0].host} in their group, or start that again, and run again."
+        yield make("RTC495", serving.host, text, remedy=remedy)
+        return
     for node in own[:1]:
         text = f"The RTC server of {node.host} has a journal of its own. The run moves its projects into the store"
         text += f" {_name(node.settings.store_url)}: the service stands still meanwhile, and clients start over."

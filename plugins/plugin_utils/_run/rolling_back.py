@@ -18,10 +18,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, his
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import HostVars
 
 RUN = "rollback_run"  # the fact that names what is undone
+TRIED = "rollback_tried"  # what undoing it would do on a host
 STAGES = ("failed_sites", "undo", "verify_undone")
 BLOCKED = "The proxy takes the virtual hosts of the site"  # said of the site as a check is
 RESTARTS_LEFT = "a restart is left to you, and until then the checks say nothing"
 KEPT = "rtc_rollback_on_failure is false"
+LEFT_BEHIND = "undoing it would leave projects of users behind, or it is not known whether it would"
 
 
 @dataclass
@@ -69,6 +71,8 @@ def _find_reason(plan: Mapping[str, Any], name: str, hostvars: HostVars) -> str:
     if site is None or name in plan.get("kept_on_failure", []):
         return KEPT
     nodes = [host for host in site["nodes"] if host in hostvars]
+    if any((hostvars[host].get(TRIED) or {}).get("left_behind") for host in nodes):
+        return LEFT_BEHIND
     return RESTARTS_LEFT if any(hostvars[host].get("restart_left") for host in nodes) else ""
 
 

@@ -10,18 +10,21 @@ other, as a server went on with the journal or with the store since, the later o
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from .journal import JournalError, backup, export_import
-from .journal.lock import Lock, resolve
+from .journal.lock import Lock, check_files, resolve
 from .store_postgres import transfer
 from .store_postgres.connections import Store
 from .strict_json import dumps
+
+Export = Callable[[str], Iterator[str]]  # of a project of the journal
 
 
 def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[str, int, bool]]:
@@ -32,19 +35,23 @@ def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[
 
     Raises JournalError, JournalInUse where a server uses the journal.
     """
+    path = resolve(path)
+    check_files(path)
     if not os.path.lexists(path):  # a lock would make it
         raise JournalError(f"{path}: there is no journal")
-    lock = Lock(resolve(path))
+    lock = Lock(path)
     try:
-        there = {name for name, *_ in transfer.list_projects(store)}
+        journal = functools.partial(export_import.export_project, path, unflushed=export_import.read_unflushed(path))
+        there = {name: revision for name, revision, *_ in transfer.list_projects(store)}
         for name, revision, *_ in backup.list_projects(path):
             if name in skip:
                 continue
-            known = name in there and _has_all(store, path, name)
+            known = name in there and _has_all(store, journal, name)
             if not known:
-                transfer.import_project(store, export_import.export_project(path, name), replace=name in there)
-                line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
-                if line:
+                transfer.import_project(store, journal(name), instead_of=there.get(name))
+                line = find_difference(journal(name), transfer.export_project(store, name))
+                # Other nodes may have gone on with it, or have forgotten ids, since it is there.
+                if line and not _is_there(store, journal, name):
                     words = f"the store does not give back what it was given (line {line} of the exports differs)"
                     raise JournalError(f"project {name!r}: {words}")
             yield name, revision, known
@@ -53,40 +60,56 @@ def move(path: str, store: Store, skip: Collection[str] = ()) -> Iterator[tuple[
 
 
 def find_difference(old: Iterable[str], new: Iterable[str]) -> int:
-    """The first line in which two exports do not say the same; 0 for none."""
+    """The first line in which the export of a journal and that of a store do not say the same; 0 for none."""
     for number, (one, other) in enumerate(itertools.zip_longest(old, new, fillvalue=""), 1):
-        if one != other and (number > 1 or _read_head(one) != _read_head(other)):
+        if one != other and not _says_same(number, one, other):
             return number
     return 0
 
 
-def _has_all(store: Store, path: str, name: str) -> bool:
+def _says_same(number: int, old: str, new: str) -> bool:
+    if number == 1:
+        return _read_head(old) == _read_head(new)
+    # A journal that an older release left does not know since when compacted changes are there: the import says now.
+    if not old.endswith(',"time":0}') or not new:
+        return False
+    one, other = json.loads(old), json.loads(new)
+    return "data" not in one and one == {**other, "time": 0}
+
+
+def _has_all(store: Store, journal: Export, name: str) -> bool:
     """Whether a project of the store has all that the journal has of it; if not, it is an earlier state of that. Raises
     JournalError where it is neither."""
-    line = find_difference(export_import.export_project(path, name), transfer.export_project(store, name))
-    if not line or is_later(transfer.export_project(store, name), export_import.export_project(path, name)):
+    line = find_difference(journal(name), transfer.export_project(store, name))
+    if not line or _is_there(store, journal, name):
         return True
-    if is_later(export_import.export_project(path, name), transfer.export_project(store, name)):
+    if is_later(journal(name), transfer.export_project(store, name)):
         return False
     words = f"the store has another project of that name (line {line} of the exports differs)"
     raise JournalError(f"project {name!r}: {words}")
 
 
+def _is_there(store: Store, journal: Export, name: str) -> bool:
+    return is_later(transfer.export_project(store, name), journal(name))
+
+
 def is_later(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Whether an export is a later state of another one: it has the other's last change at the same revision, and of
-    all that both have the same. Where both went on by themselves, another change is there."""
-    lines = iter(other)
-    last: int = json.loads(next(lines))["revision"]
-    known = {revision: rest for revision, *rest in map(_read_change, lines)}
-    seen = last == 0
-    for revision, *label, digest in map(_read_change, itertools.islice(one, 1, None)):
+    """Whether an export is a later state of another one: it has the other's last change at the same revision, all
+    others whose ids it has not forgotten, and of all that both have the same. Where both went on by themselves, another
+    change is there."""
+    lines, rest = iter(one), iter(other)
+    head = json.loads(next(lines))
+    last: int = json.loads(next(rest))["revision"]
+    known = {revision: change for revision, *change in map(_read_change, rest) if revision}
+    if last and last not in known:  # it has forgotten that itself
+        return False
+    for revision, *label, digest in map(_read_change, lines):
         if revision not in known:
             continue
-        *label_there, digest_there = known[revision]
+        *label_there, digest_there = known.pop(revision)
         if label != label_there or (digest and digest_there and digest != digest_there):
             return False
-        seen = seen or revision == last
-    return seen
+    return last not in known and all(revision <= min(head["forgotten"], head["base"]) for revision in known)
 
 
 def _read_change(line: str) -> tuple[Any, Any, Any, str]:

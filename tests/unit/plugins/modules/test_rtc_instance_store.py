@@ -6,18 +6,15 @@
 
 from __future__ import annotations
 
-import re
 import stat
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._instance import service
 from ansible_collections.collab.rtc.tests.unit.instances import (
-    ANEW,
     CONFIG,
     OWN,
     PASSWORD,
-    STOPPED,
     STORE,
 )
 
@@ -66,90 +63,6 @@ def test_a_store_without_a_password_is_refused(machine):
     assert result["failed"] and "rtc_store_password" in result["msg"] and not machine.config.exists()
 
 
-@pytest.fixture
-def with_journal(machine, readiness):
-    """A machine whose instance has a journal of its own, with projects."""
-    machine.run(config=OWN)
-    for name in ("journal.db", "journal.db-log0", "journal.db.lock", "kept.db"):
-        machine.write(f"state/confluence/{name}", name)
-    machine.write("projects", "rtc-verify\t9\t9\t9\np\t1\t1\t1\n")
-    return machine
-
-
-def list_state(machine):
-    return sorted(path.name for path in (machine.root / "state/confluence").iterdir())
-
-
-def test_projects_of_a_journal_are_moved_into_the_store(with_journal):
-    machine = with_journal
-    result = machine.run(config=STORE, store_password=PASSWORD, check=True)
-    assert (result["changed"], result["moved"], result["calls"]) == (True, ["p"], [])
-    assert "journal.db" in list_state(machine) and not (machine.root / "moved").exists()
-
-    result = machine.run(config=STORE, store_password=PASSWORD)
-    assert (result["changed"], result["moved"], result["calls"]) == (True, ["p"], [*STOPPED, *ANEW])
-    assert (machine.root / "moved").read_text() == PASSWORD + "\n"
-    kept, *moved = list_state(machine)
-    assert kept == "kept.db"
-    assert [(machine.root / "state/confluence" / name).read_text() for name in moved] == [
-        "journal.db", "journal.db-log0", "journal.db.lock"
-    ]  # fmt: skip
-    assert all(re.fullmatch(r"moved-[0-9TZ]+\.db(-log0|\.lock)?", name) for name in moved)
-
-    result = machine.run(config=STORE, store_password=PASSWORD)
-    assert (result["changed"], result["moved"], result["calls"]) == (False, [], [])
-
-
-def test_what_verifications_left_is_not_moved(with_journal):
-    with_journal.write("projects", "rtc-verify\t9\t9\t9\n")
-    result = with_journal.run(config=STORE, store_password=PASSWORD)
-    assert (result["moved"], "journal.db" in list_state(with_journal)) == ([], True)
-    assert with_journal.run(config=OWN)["changed"], "the store has nothing that anybody misses"
-
-
-def test_a_move_that_fails_leaves_the_service_as_it_was(with_journal):
-    machine = with_journal
-    machine.write("stuck", "")
-    before, state = machine.files(), list_state(machine)
-    result = machine.run(config=STORE, store_password=PASSWORD)
-    assert result["failed"] and "cannot be moved into the store: project 'p': the store has another" in result["msg"]
-    assert "The service runs as before." in result["msg"]
-    assert (machine.files(), list_state(machine)) == (before, state)
-    assert (
-        result["calls"][:2] == STOPPED and result["calls"][-1] == "restart UNIT" and (machine.root / "started").exists()
-    )
-
-
-def test_a_node_that_was_stopped_stays_so_when_its_journal_cannot_be_moved(with_journal):
-    for name in ("started", "listening"):
-        (with_journal.root / name).unlink()
-    with_journal.write("stuck", "")
-    result = with_journal.run(config=STORE, store_password=PASSWORD)
-    assert result["failed"] and "The service was left stopped." in result["msg"]
-    assert not (with_journal.root / "started").exists() and "journal.db" in list_state(with_journal)
-
-
-def test_nobody_is_cut_off_for_a_store_that_cannot_be_used(with_journal):
-    config = {**CONFIG, "journal": {"store_url": "postgresql://rtc@no-entry/rtc"}}
-    result = with_journal.run(config=config, store_password=PASSWORD)
-    assert result["failed"] and result["calls"] == []
-
-
-def test_a_release_that_cannot_move_is_said_before_the_service_is_stopped(with_journal):
-    with_journal.write("old-release", "")
-    result = with_journal.run(config=STORE, store_password=PASSWORD)
-    assert result["failed"] and "rtc_server_version" in result["msg"] and result["calls"] == []
-
-
-def test_a_server_that_does_not_get_ready_with_the_store_has_its_journal_again(with_journal, readiness, monkeypatch):
-    monkeypatch.setattr(service, "_READY_SECONDS", 0.1)
-    before, state = with_journal.files(), list_state(with_journal)
-    readiness.statuses = [503]
-    result = with_journal.run(config=STORE, store_password=PASSWORD)
-    assert result["failed"] and "previous configuration was restored" in result["msg"]
-    assert (with_journal.files(), list_state(with_journal)) == (before, state)
-
-
 @pytest.mark.parametrize("check", [True, False])
 def test_projects_of_a_store_are_not_left_behind(machine, readiness, check):
     machine.run(config=STORE, store_password=PASSWORD)
@@ -160,12 +73,6 @@ def test_projects_of_a_store_are_not_left_behind(machine, readiness, check):
     assert "docs/scaling.md" in result["msg"] and machine.files() == before and result["calls"] == []
     machine.write("projects", "")  # moved, and the old schema put away
     assert machine.run(config=OWN, check=check)["changed"]
-
-
-def test_a_journal_that_cannot_be_read_is_not_left_behind(with_journal):
-    with_journal.write("silent", "")
-    result = with_journal.run(config=STORE, store_password=PASSWORD)
-    assert result["failed"] and "The journal that" in result["msg"] and "no answer" in result["msg"]
 
 
 def test_a_store_that_cannot_be_asked_is_not_left_behind(machine, readiness):

@@ -91,4 +91,27 @@ def test_all_else_is_given_back(run_module, host, before, after, projects):
 def test_an_instance_that_the_run_made_goes(run_module, host):
     config = change(host, None, STORE)
     (host / "projects").write_text("p\t1\t1\t1\n")
-    assert run_module("rtc_undo", {"path": str(host / "undo")})["changed"] and not config.exists()
+    result = run_module("rtc_undo", {"path": str(host / "undo")})
+    assert result["changed"] and not config.exists()
+    assert "Projects of the store postgresql://rtc@db/rtc: p. They stay" in str(result["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("projects", "words"), [("p\t1\t1\t1\n", "journal.db: p. They stay"), (None, "is not known: "), ("", "")]
+)
+def test_where_the_journal_of_an_instance_that_goes_stays_is_said(run_module, host, projects, words):
+    change(host, None, OWN)
+    (host / "state/confluence/journal.db").write_text("")
+    if projects is not None:
+        (host / "projects").write_text(projects)
+    result = run_module("rtc_undo", {"path": str(host / "undo")})
+    assert result["changed"] and (words in str(result["warnings"]) if words else not result.get("warnings"))
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_where_the_journal_of_before_is_kept_is_said(run_module, host, check):
+    change(host, OWN, STORE)
+    (host / "projects").write_text("")
+    (host / "state/confluence/moved-20260101T000000Z.db").write_text("")
+    result = run_module("rtc_undo", {"path": str(host / "undo")}, check=check)
+    assert result["changed"] and "kept in" in str(result["warnings"])

@@ -70,7 +70,10 @@ def list_projects(path: str) -> Iterator[tuple[str, int, int, int]]:
     """Name, last revision, kept changes and bytes of their data of each project, by name; also while a server writes.
     Raises JournalError."""
     path = resolve(path)
-    with schema.open_for_reading(path) as db:
+    # A server that found no room for its tables has left an empty file.
+    with schema.open_for_reading(path, empty_ok=True) as db:
+        if not schema.check(db, path, empty_ok=True):
+            return
         batches = wal.read_batches(db, path)  # before the tables: see there
         db.execute("BEGIN")
         unflushed = memtable.load_unflushed(db, batches)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import secrets
 import sqlite3
 import tempfile
@@ -23,29 +24,56 @@ from ..strict_json import dumps, loads
 from . import checkpoint, flush, memtable, schema, wal
 from .base import MAX_PROJECT, JournalError, is_project_name
 from .lock import Lock, resolve
-from .record import decode_record
+from .record import Record, decode_record
 from .schema import MAX_PROJECTS, MAX_REVISION, SPAN
 
 _T = TypeVar("_T")
 
 FORMAT = "rtc-journal/1"
 _IN_MEMORY = 16 << 20  # characters of an export
+_PIECE = 64  # lines written at once
 
 
-def export_project(path: str, project: str) -> Iterator[str]:
+Unflushed = dict[str, list[Record]]  # what the log has and the tables have not, by project
+
+
+def read_unflushed(path: str) -> Unflushed:
+    """What the log has of all projects. Raises JournalError."""
+    path = resolve(path)
+    with schema.open_for_reading(path, empty_ok=True) as db:
+        batches = wal.read_batches(db, path)
+        return memtable.load_unflushed(db, batches)
+
+
+def export_project(path: str, project: str, unflushed: Unflushed | None = None) -> Iterator[str]:
     """The lines of an export, all of one moment, also while a server writes. Raises JournalError.
 
     They are put aside first: while the journal is read, the server's files can only grow, and whoever takes the lines
     may take their time.
+
+    :param unflushed: what the log has, where that is known: no server uses the journal.
     """
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
-        try:
-            aside.writelines(f"{line}\n" for line in _read_project(path, project))
+        with put_aside():
+            lines = _read_project(path, project, unflushed)
+            # In pieces: of all lines at once it is only seen at their end that they belong on the disk.
+            while piece := [f"{line}\n" for line in itertools.islice(lines, _PIECE)]:
+                aside.write("".join(piece))
             aside.seek(0)
-        except OSError as exc:
-            raise JournalError(f"the export cannot be put aside in {tempfile.gettempdir()}: {exc.strerror}") from exc
         for line in aside:
             yield line.removesuffix("\n")
+
+
+@contextlib.contextmanager
+def put_aside() -> Iterator[None]:
+    """What the block writes beside the journal, in the system's own place; its errors become JournalErrors."""
+    try:
+        yield
+    except OSError as exc:
+        place = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as tempfile looks for it, which fails where it is full
+        raise JournalError(
+            f"the export cannot be put aside in {place}: {exc.strerror}; TMPDIR names another place"
+        ) from exc
 
 
 def tidy(data: str) -> str:
@@ -53,10 +81,10 @@ def tidy(data: str) -> str:
     return dumps(loads(data))
 
 
-def _read_project(path: str, project: str) -> Iterator[str]:
+def _read_project(path: str, project: str, unflushed: Unflushed | None) -> Iterator[str]:
     path = resolve(path)
     with schema.open_for_reading(path) as db:
-        batches = wal.read_batches(db, path)  # before the tables: see there
+        batches = wal.read_batches(db, path) if unflushed is None else []  # before the tables: see there
         db.execute("BEGIN")
         row = db.execute(
             f"SELECT number, revision, base, snapshot_revision, snapshot, {schema.name_forgotten(db)}"  # noqa: S608
@@ -66,9 +94,9 @@ def _read_project(path: str, project: str) -> Iterator[str]:
         if row is None:
             raise JournalError(f"{path} has no project {project!r}")
         number, revision, base, at, snapshot, forgotten = row
-        records = memtable.load_unflushed(db, batches).get(project, [])
-        unflushed = [decode_record(record)[1] for record in records]
-        revision += len(unflushed)
+        found = memtable.load_unflushed(db, batches) if unflushed is None else unflushed
+        last = [decode_record(record)[1] for record in found.get(project, [])]
+        revision += len(last)
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{tidy(snapshot)}}}'
         yield (
@@ -80,7 +108,7 @@ def _read_project(path: str, project: str) -> Iterator[str]:
             "SELECT key - ?, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key",
             (low, low + base, low + SPAN),
         )
-        for key, id, user, sent, data in itertools.chain(flushed, unflushed):
+        for key, id, user, sent, data in itertools.chain(flushed, last):
             lines += 1
             yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{sent},"data":{tidy(data)}}}')
         query = (

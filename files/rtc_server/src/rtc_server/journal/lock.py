@@ -20,16 +20,27 @@ from .base import JournalError, JournalInUse
 
 _REMOTE = {"afs", "ceph", "cifs", "nfs", "nfs4", "smb3", "smbfs"}  # file systems of several machines
 _MOUNTS = "/proc/self/mountinfo"
+_MOST_LINKS = 40  # as Linux follows them (path_resolution(7))
 
 
 def resolve(path: str) -> str:
-    """The journal's own name: absolute, without symbolic links."""
-    return os.path.realpath(path)
+    """The journal's own name: absolute, without symbolic links. Raises JournalError where root would be led astray: by
+    a link of another user, to what is not that user's."""
+    found = os.path.realpath(path)
+    for _ in range(_MOST_LINKS if os.geteuid() == 0 else 0):
+        if not os.path.islink(path):
+            break
+        owner = os.lstat(path).st_uid
+        if owner != 0 and (not os.path.exists(found) or owner != os.stat(found).st_uid):
+            raise JournalError(f"{path} is a link of another user's to {found}, and is not followed: remove it")
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return found
 
 
-def check_main_file(path: str) -> None:
-    """Raises JournalError when the main file is none, or has another name, beside which there may be another log."""
-    _check_kind(path)
+def check_files(path: str) -> None:
+    """Raises JournalError when one of the journal's files is none, or the main file has another name, beside which
+    there may be another log."""
+    _check_kinds(path)
     with contextlib.suppress(FileNotFoundError):
         names = os.stat(path).st_nlink
         if names > 1:
@@ -39,11 +50,14 @@ def check_main_file(path: str) -> None:
             )
 
 
-def _check_kind(path: str) -> None:
-    """Raises JournalError for what is no file: whoever opens a pipe waits for ever."""
-    with contextlib.suppress(OSError):  # which opening it will tell
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise JournalError(f"{path} is a directory, pipe or device: name a file in journal.path")
+def _check_kinds(path: str) -> None:
+    """Raises JournalError for what is no file: whoever opens a pipe waits for ever, and a link beside the journal leads
+    to what is not the journal's."""
+    for name in (path, *(path + ending for ending in ("-wal", "-shm", "-log0", "-log1"))):
+        with contextlib.suppress(OSError):  # which opening it will tell
+            if not stat.S_ISREG(os.lstat(name).st_mode):
+                remedy = "name a file in journal.path" if name == path else "remove it"
+                raise JournalError(f"{name} is a directory, pipe, link or device, and is not read: {remedy}")
 
 
 class Lock:
@@ -64,9 +78,9 @@ class Lock:
             with contextlib.suppress(OSError):  # only for those who want to know who has it; the disk may be full
                 os.ftruncate(self._files[0], 0)
                 os.pwrite(self._files[0], f"{os.getpid()}\n".encode(), 0)
-            _check_kind(path)
+            _check_kinds(path)
             self._take(path, 0o644)
-            check_main_file(path)
+            check_files(path)
         except BaseException:
             self.release()
             raise
@@ -113,6 +127,12 @@ def _advise(error: OSError) -> str:
 def _open(name: str, mode: int) -> int:
     # Root may run a command on a journal whose directory is another user's: a link could lead anywhere.
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(FileExistsError):
+        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, mode)
+        if os.geteuid() == 0:  # the server has to open it after us
+            place = os.stat(os.path.dirname(name))
+            os.fchown(file, place.st_uid, place.st_gid)
+        return file
     try:
         return os.open(name, os.O_RDWR | os.O_CREAT | flags, mode)
     except PermissionError:

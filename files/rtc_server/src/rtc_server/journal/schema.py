@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from .base import JournalError
-from .lock import check_main_file
+from .lock import check_files
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 3  # PRAGMA user_version
@@ -127,12 +127,12 @@ def _make_uri(path: str, options: str) -> str:
 
 
 @contextlib.contextmanager
-def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
+def open_for_reading(path: str, *, empty_ok: bool = False) -> Iterator[sqlite3.Connection]:
     """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
     try:
-        check_main_file(path)
+        check_files(path)
         with contextlib.closing(connect_reader(path)) as db:
-            check(db, path)
+            check(db, path, empty_ok=empty_ok)
             yield db
     except (sqlite3.Error, OSError, OverflowError) as exc:
         raise JournalError(f"{path}: {exc}") from exc

@@ -14,6 +14,7 @@ from .connections import FAILURES, Connection, Store, Unusable, explain, hang_up
 from .reaching import Reached, reach
 
 APART = 5.0  # seconds between the clocks of server and store that are told of; half of the default of token.leeway
+_VERIFIED = "rtc-verify"  # the project that verifications leave; nobody misses it (_instance/moving.py)
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Checked:
     """What a store that can be used was found to be."""
 
     risks: dict[str, str]  # setting -> what it risks
-    projects: int
+    projects: int  # without the one of verifications
     ahead: float  # seconds by which this host's clock is ahead of the store's
 
 
@@ -116,7 +117,9 @@ async def check_store(store: Store) -> Checked:
                 await connection.execute("UPDATE rtc.meta SET value = value WHERE key = 'version'")
                 await connection.execute("SELECT * FROM rtc.append_1('{}', '{}', '{}', '{}', '{}', 0)")
                 await connection.execute("LOCK TABLE rtc.project, rtc.change IN ROW EXCLUSIVE MODE")
-        projects = await connection.fetchval("SELECT count(*) FROM rtc.project") if version else 0
+        projects = (
+            await connection.fetchval("SELECT count(*) FROM rtc.project WHERE name <> $1", _VERIFIED) if version else 0
+        )
         clock = await compare_clocks(connection)
         risks = await find_risks(connection, clock) | name_rivals(reached)
         return Checked(risks, int(projects), clock.ahead)

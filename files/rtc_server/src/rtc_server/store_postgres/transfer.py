@@ -20,7 +20,8 @@ from ..strict_json import count_bytes, dumps
 from . import connections, reaching
 from .connections import FAILURES, Connection, Store
 
-_PAGE = 1_000  # changes read at once
+_PAGE = 1_000  # changes read at once, and about so many bytes: a page has to come before the store gives it up
+_PAGE_BYTES = 8 << 20
 _OVERHEAD = 100  # bytes that a change counts for besides its data, as in rtc.append_1
 _IN_MEMORY = 16 << 20
 
@@ -29,7 +30,8 @@ def export_project(store: Store, project: str) -> Iterator[str]:
     """The lines of an export, all of one moment, also while servers write. Raises JournalError."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
         asyncio.run(_with_connection(store, lambda connection: _read(connection, store, project, aside)))
-        aside.seek(0)
+        with export_import.put_aside():
+            aside.seek(0)
         for line in aside:
             yield line.removesuffix("\n")
 
@@ -76,40 +78,60 @@ async def _read(connection: Connection, store: Store, project: str, aside: tempf
             raise JournalError(f"{store.address} has no project {project!r}")
         number, revision, base, forgotten, at, snapshot = row
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{export_import.tidy(snapshot)}}}'
-        aside.write(
-            f'{{"format":"{export_import.FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},'
-            f'"forgotten":{forgotten},"snapshot":{kept}}}\n'
-        )
+        with export_import.put_aside():
+            aside.write(
+                f'{{"format":"{export_import.FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},'
+                f'"forgotten":{forgotten},"snapshot":{kept}}}\n'
+            )
         lines = 1
         for after, high in ((base, revision), (forgotten, base)):  # changes first, then ids of compacted ones
-            low = after
+            low, page = after, 1
             while rows := await connection.fetch(
                 "SELECT revision, id, author, at, data FROM rtc.change"
                 " WHERE project = $1 AND revision > $2 AND revision <= $3 ORDER BY revision LIMIT $4",
-                number, low, high, _PAGE,
+                number, low, high, page,
             ):  # fmt: skip
-                for at, id, user, sent, data in rows:
-                    head = f'{{"revision":{at},"id":{dumps(id)},"user":{dumps(user)},"time":{sent}'
-                    aside.write(head + (f',"data":{export_import.tidy(data)}}}\n' if at > base else "}\n"))
+                with export_import.put_aside():
+                    for at, id, user, sent, data in rows:
+                        head = f'{{"revision":{at},"id":{dumps(id)},"user":{dumps(user)},"time":{sent}'
+                        aside.write(head + (f',"data":{export_import.tidy(data)}}}\n' if at > base else "}\n"))
                 lines += len(rows)
                 low = rows[-1][0]
+                size = sum(len(row[4]) for row in rows) // len(rows) + _OVERHEAD
+                page = min(2 * page, _PAGE, _PAGE_BYTES // size + 1)
         aside.write(f'{{"end":{lines}}}\n')
 
 
-def import_project(store: Store, lines: Iterable[str], *, name: str = "", replace: bool = False) -> tuple[str, int]:
+def import_project(
+    store: Store, lines: Iterable[str], *, name: str = "", replace: bool = False, instead_of: int | None = None
+) -> tuple[str, int]:
     """Put an export into the store, also while servers run: all of it or nothing. Returns project and revision.
 
     It gets a new epoch, so clients that knew another history start over. Raises JournalError.
+
+    :param instead_of: the revision at which the store's project may be replaced: nobody has gone on with it.
     """
-    with tempfile.TemporaryDirectory() as directory:  # an embedded journal checks every line, and holds what is large
+    with _make_directory() as directory:  # an embedded journal checks every line, and holds what is large
         path = os.path.join(directory, "journal.db")
         project, revision = export_import.import_project(path, lines, name=name)
         with embedded.open_for_reading(path) as db:
-            asyncio.run(_with_connection(store, lambda connection: _write(connection, db, project, replace)))
+            asyncio.run(
+                _with_connection(store, lambda connection: _write(connection, db, project, replace, instead_of))
+            )
     return project, revision
 
 
-async def _write(connection: Connection, db: sqlite3.Connection, project: str, replace: bool) -> None:
+@contextlib.contextmanager
+def _make_directory() -> Iterator[str]:
+    with contextlib.ExitStack() as stack:
+        with export_import.put_aside():
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+        yield directory
+
+
+async def _write(
+    connection: Connection, db: sqlite3.Connection, project: str, replace: bool, instead_of: int | None
+) -> None:
     low, revision, base, forgotten, at, snapshot = db.execute(
         "SELECT number * ?, revision, base, forgotten, snapshot_revision, snapshot FROM project WHERE name=?",
         (embedded.SPAN, project),
@@ -122,8 +144,11 @@ async def _write(connection: Connection, db: sqlite3.Connection, project: str, r
     reaching.hear_warnings(connection, lambda _state, text: warnings.append(text))
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")  # a project may be large
-        old = await connection.fetchval("SELECT number FROM rtc.project WHERE name = $1 FOR UPDATE", project)
-        if old is not None and not replace:
+        row = await connection.fetchrow("SELECT number, revision FROM rtc.project WHERE name = $1 FOR UPDATE", project)
+        old, at_revision = row or (None, None)
+        if instead_of is not None and at_revision != instead_of:
+            raise JournalError(f"the store's project {project!r} was changed meanwhile: move once more")
+        if old is not None and not replace and instead_of is None:
             raise JournalError(
                 f"the store has a project {project!r} already: import it under another name, or replace it"
             )

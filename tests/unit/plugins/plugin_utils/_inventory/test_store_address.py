@@ -110,3 +110,15 @@ def test_the_store_of_a_configuration_is_found_again(url):
     text = unit.render_toml({"server": {"port": 1}, "journal": {"store_url": url, "path": "/x"}})
     assert store.find_url(text) == url
     assert store.find_url(text.replace("store_url", "# store_url")) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[journal]\n  store_url="postgresql://rtc@db/rtc"  # ours\n',
+        "[journal]\nstore_url\t= 'postgresql://rtc@db/rtc'\n",
+        'journal.store_url = "postgresql://rtc@db/rtc"\n',
+    ],
+)
+def test_a_store_in_a_configuration_that_somebody_wrote_by_hand(text):
+    assert store.find_url(text) == "postgresql://rtc@db/rtc"

@@ -114,6 +114,10 @@ def restart_left(hostvars):
     hostvars["wiki"]["restart_left"] = [{"service": "confluence"}]
 
 
+def left_behind(hostvars):
+    hostvars["wiki"]["rollback_tried"] = {"left_behind": True, "msg": "projects of the store"}
+
+
 def nothing_changed(hostvars):
     for values in hostvars.values():
         for name in ("connector_set", "reverse_proxy_vhosts", "removal_vhosts"):
@@ -121,7 +125,7 @@ def nothing_changed(hostvars):
 
 
 @pytest.mark.parametrize(
-    "change", [pass_all, could_not_be_made, not_verified, switched_off, restart_left, nothing_changed]
+    "change", [pass_all, could_not_be_made, not_verified, switched_off, restart_left, left_behind, nothing_changed]
 )
 def test_who_is_not_rolled_back(hostvars, change):
     change(hostvars)
@@ -129,6 +133,16 @@ def test_who_is_not_rolled_back(hostvars, change):
     assert choose(hostvars)["hosts"] == []
     assert choose_hosts(GROUPS, "undo", hostvars) == NOBODY
     assert choose_hosts(GROUPS, "verify_undone", hostvars) == NOBODY
+
+
+def test_a_site_whose_projects_would_be_left_behind_is_not_undone_on_its_proxy_either(hostvars):
+    fail_both(hostvars)
+    hostvars["front"]["rollback_run"] = choose(hostvars)
+    left_behind(hostvars)
+    hostvars["tracker"]["rollback_tried"] = {"changed": True}
+    run = choose(hostvars)
+    assert (run["hosts"], run["owners"]) == (["tracker"], ["tracker/jira"])
+    assert rolling_back.find_left(hostvars["wiki"]["rtc_plan"], hostvars) == {WIKI: rolling_back.LEFT_BEHIND}
 
 
 def other_run(hostvars):
