@@ -43,11 +43,19 @@ class Edit:
     @property
     def text_before(self) -> str:
         """For a diff: the whole file, secrets masked."""
-        return attributes.mask_text(self._old)
+        return _mask(self._old)
 
     @property
     def text_after(self) -> str:
-        return attributes.mask_text(self._new)
+        return _mask(self._new)
+
+
+def _mask(text: str) -> str:
+    """A diff shows what stands around the connector too: resources, realms, clusters, and comments with their secrets."""
+    # Imported here: compiled only for those who want a diff.
+    from ansible_collections.collab.rtc.plugins.module_utils import _secret_text  # noqa: PLC0415
+
+    return attributes.mask_text(_secret_text.mask_text(text))
 
 
 def edit_connector(model: ConnectorModel, connector: ConnectorElement, asked: Wanted, tomcat_version: str = "") -> Edit:
