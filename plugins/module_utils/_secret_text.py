@@ -27,7 +27,7 @@ _NAME = rf"{_WORD}[\w.-]{{0,40}}"
 
 # What is masked already, and what is no secret by itself.
 _NONE = (
-    r"(?![=~?+-]{0,2}[ \t]{0,20}\*{8})(?!\{[\s}]|\{$|(?:\"\"|'')(?![\w\"'$]))"
+    r"(?![=~?+-]{0,2}[ \t]{0,20}\*{8})(?![\"']\*{8}(?: \(new\))?[\"'])(?!\{[\s}]|\{$|(?:\"\"|'')(?![\w\"'$]))"
     r"(?![\"']?(?:true|false|yes|no|on|off|none|null|include|omit|same-origin)[\"']?(?![\w.]))"
 )
 _ENDED = r"(?=[\"']?(?:[\s;,)}/>\]]|$))"
@@ -125,7 +125,7 @@ _ENTITY = re.compile(r"(<!ENTITY\s{1,20}([\w.:-]{1,80})\s{1,20})(\"[^\"]{1,2000}
 _REFERENCE = re.compile(r"&([\w.:-]{1,80});")
 
 
-def _mask_entities(text: str) -> str:
+def mask_entities(text: str) -> str:
     """What entities stand for that a secret is made of, one by another too."""
     values = {found[2]: found[3] for found in _ENTITY.finditer(text)}
     secret: set[str] = set()
@@ -142,7 +142,7 @@ def _mask_entities(text: str) -> str:
 
 def mask_text(text: str) -> str:
     """The text with a mask for each secret; everything else to the letter."""
-    text = _mask_entities(text) if "<!ENTITY" in text else text
+    text = mask_entities(text) if "<!ENTITY" in text else text
     for rule, by in _COMPILED:
         text = rule.sub(by, text)
     return _MAP.sub(lambda found: found[1] + _KEY.sub(rf"\1\2{MASK}", found[2]), text)

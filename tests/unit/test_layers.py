@@ -92,8 +92,8 @@ SHIPPED_LINES = {
     "rtc_session": 4170,
     "store_database": 3990,  # what is given back where PostgreSQL does not start
     "rtc_runs_info": 3780,
-    "rtc_undo": 4930,  # asks the RTC server for its projects, as detection asks it
-    "tomcat_connector": 3240,
+    "rtc_undo": 4970,  # asks the RTC server for its projects, as detection asks it
+    "tomcat_connector": 3400,  # with the rule for secrets, of which its diff is full
     "topology_info": 18900,
 }
 

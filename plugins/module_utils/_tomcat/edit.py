@@ -51,11 +51,11 @@ class Edit:
 
 
 def _mask(text: str) -> str:
-    """A diff shows what stands around the connector too: resources, realms, clusters, and comments with their secrets."""
+    """A diff shows what stands around the connector too: resources, realms, clusters, comments."""
     # Imported here: compiled only for those who want a diff.
     from ansible_collections.collab.rtc.plugins.module_utils import _secret_text  # noqa: PLC0415
 
-    return attributes.mask_text(_secret_text.mask_text(text))
+    return _secret_text.mask_text(attributes.mask_text(_secret_text.mask_entities(text)))
 
 
 def edit_connector(model: ConnectorModel, connector: ConnectorElement, asked: Wanted, tomcat_version: str = "") -> Edit:
