@@ -227,9 +227,8 @@ def _judge_answers(
             if "upgrade" in names and action == "del-header" and True in held:
                 _take_upgrade(passes)
             elif _SHARING in names and (action != "set-header" or value not in pages):
-                sure = action in ("add-header", "del-header") or (
-                    pages[1:] and action == "set-header" and "%" not in value
-                )
+                constant = action == "set-header" and "%" not in value and len(pages) > 1
+                sure = constant or action in ("add-header", "del-header")
                 words_shown = f"{where} changes RTC's Access-Control-Allow-Origin: {action} {value}".rstrip()
                 (host.stops if sure and None not in held else host.doubts).append(words_shown)
 

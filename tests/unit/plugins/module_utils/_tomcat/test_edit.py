@@ -247,6 +247,35 @@ def test_no_secret_around_the_connector_is_in_the_diff(around):
     assert 'proxyName="wiki.example.com"' in result.text_after
 
 
+@pytest.mark.parametrize(
+    ("tag", "asked", "written"),
+    [
+        ('<Connector Port="1" ProxyName="old"/>', {"proxyName": "new"}, '<Connector Port="1" ProxyName="new"/>'),
+        ('<Connector Port="1" ProxyName="old"/>', {"proxyName": "old"}, '<Connector Port="1" ProxyName="old"/>'),
+        ('<Connector port="1" ProxyName="old"/>', {"proxyName": None}, '<Connector port="1"/>'),
+        (
+            '<Connector port="1" proxyName="a" ProxyName="b"/>',
+            {"proxyName": "new"},
+            '<Connector port="1" proxyName="a" ProxyName="new"/>',
+        ),
+        (
+            '<Connector port="1" ProxyName="b" proxyName="a"/>',
+            {"proxyName": "new"},
+            '<Connector port="1" ProxyName="b" proxyName="new"/>',
+        ),
+        ('<Connector port="1" ProxyName="b" proxyName="a"/>', {"proxyName": None}, '<Connector port="1"/>'),
+        ('<Connector port="1" proxyname="x"/>', {"proxyname": None}, '<Connector port="1"/>'),
+    ],
+)
+def test_names_in_other_letters(tag, asked, written):
+    """``ProxyName`` sets what ``proxyName`` sets, and the later one counts: tried with Tomcat 9.0.98."""
+    result = edit((HEAD + tag + REST).encode(), asked)
+    assert result.data.decode() == HEAD + written + REST
+    name = next(iter(asked))
+    assert result.after.get(name) == asked[name]
+    assert result.changed == (tag != written)
+
+
 def test_secrets_are_masked_in_the_diff_and_changes_of_them_show():
     tag = '<Connector port="1" keystorePass=\'old-secret\' keyPass = "two"/><!-- keystorePass="comment-secret" -->'
     result = edit((HEAD + tag + REST).encode(), {"keystorePass": "new-secret"})
