@@ -67,6 +67,26 @@ def test_defaults_of_haproxy_do_not_hold_for_ours(daemon, run, port, line):
     assert server.config.read_text() == before
 
 
+@pytest.mark.parametrize("role", ["rtc", "application"])
+def test_nothing_of_ours_is_kept_by_nginx(daemon, run, port, tmp_path, role):
+    """A cache for all virtual hosts would give the answers of one person to others; a store would make files of them."""
+    (tmp_path / "cache").mkdir()
+    server = daemon("nginx")
+    server.write(
+        "/etc/nginx/conf.d/00-cache.conf",
+        f"proxy_cache_path {tmp_path}/cache keys_zone=c:1m;\nproxy_cache c;\nproxy_cache_key $uri;\n"
+        "proxy_cache_valid any 1h;\nproxy_ignore_headers Cache-Control Expires Set-Cookie Vary;\n"
+        "add_header X-Kept $upstream_cache_status;\n",
+    )
+    server.start()
+    result = run(server, port, role=role)
+    assert result.get("changed") is True, result
+    for _number in range(2):
+        response = Client(EXTERNAL, port).request("/socket.io/")[0]
+        assert (response.status, response.getheader("X-Kept")) == (200, None)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
 def test_ours_do_not_hold_for_sections_of_haproxy_that_are_added(daemon, run, port):
     server = daemon("haproxy")
     server.config.write_text(server.config.read_text() + "    default-server ssl verify none\n")
