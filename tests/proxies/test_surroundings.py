@@ -87,6 +87,27 @@ def test_nothing_of_ours_is_kept_by_nginx(daemon, run, port, tmp_path, role):
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("quick", ["On", "Off"])
+def test_nothing_of_ours_is_kept_by_apache(daemon, run, port, tmp_path, quick):
+    (tmp_path / "cache").mkdir()
+    server = daemon("apache")
+    for module in ("cache", "cache_disk"):
+        link = server.root / f"etc/apache2/mods-enabled/{module}.load"
+        if not link.exists():
+            os.symlink(f"../mods-available/{module}.load", link)
+    server.write(
+        "/etc/apache2/conf-enabled/cache.conf",
+        f'CacheRoot {tmp_path}/cache\nCacheEnable disk /\nCacheQuickHandler {quick}\nCacheDefaultExpire 3600\n'
+        "CacheIgnoreCacheControl On\nCacheIgnoreNoLastMod On\nCacheStorePrivate On\nCacheStoreNoStore On\nCacheHeader On\n",
+    )
+    server.start()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    for _number in range(2):
+        response = Client(EXTERNAL, port).request("/socket.io/")[0]
+        assert (response.status, response.getheader("X-Cache")) == (200, None)  # it says so of a miss, too
+
+
 def test_ours_do_not_hold_for_sections_of_haproxy_that_are_added(daemon, run, port):
     server = daemon("haproxy")
     server.config.write_text(server.config.read_text() + "    default-server ssl verify none\n")
