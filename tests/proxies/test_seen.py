@@ -82,6 +82,8 @@ SURROUNDINGS = {
         "apache", "<Location />\nAuthType Basic\nAuthName x\nAuthUserFile /dev/null\nRequire valid-user\n</Location>\n", 2,
     ),
     "apache, nobody": ("apache", "<LocationMatch socket>\nRequire ip 192.0.2.1\n</LocationMatch>\n", 2),
+    "apache, a worker of all": ("apache", "ProxyPass /app http://127.0.0.1:RTC/\n", 1),
+    "apache, a worker of a section": ("apache", "<Proxy http://127.0.0.1:RTC/>\nProxySet timeout=600\n</Proxy>\n", 2),
     "apache, no Upgrade": ("apache", "RequestHeader unset Upgrade early\n", 1),
 }  # fmt: skip
 
@@ -90,7 +92,7 @@ SURROUNDINGS = {
 def test_what_stands_in_the_way_is_said_and_the_change_taken_back(daemon, run, rtc, certificates, name):
     kind, text, line = SURROUNDINGS[name]
     server = daemon(kind)
-    path = surround(server, text.replace("CA", str(certificates.authority)))
+    path = surround(server, text.replace("CA", str(certificates.authority)).replace("RTC", str(rtc.port)))
     rtc.start()
     server.start()
     before = snapshot(server)

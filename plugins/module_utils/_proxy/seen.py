@@ -35,7 +35,7 @@ _NGINX = re.compile(
 )
 _APACHE = re.compile(
     r"auth\w+|require|deny|proxyremote\w*|proxyblock|proxyerroroverride|sslverifyclient|sslrequire\w*|redirect\w*"
-    r"|proxypass(?:match)?|sethandler|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*|setenv|browsermatch\w*|setoutputfilter"
+    r"|proxypass(?:match)?|proxyset|sethandler|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*|setenv|browsermatch\w*|setoutputfilter"
 )
 _ENVIRONMENT = ("force-proxy-request-1.0", "proxy-nokeepalive", "proxy-sendcl", "nokeepalive", "downgrade-1.0")
 _SHARING = "access-control-allow-origin"

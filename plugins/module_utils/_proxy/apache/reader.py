@@ -114,10 +114,11 @@ class _HostReader:
         )
         self.passes: list[tuple[Directive, Route]] = []
         self.workers: dict[str, dict[str, str]] = {}  # of a scope, by what their addresses begin with
+        self.outer: dict[str, dict[str, str]] = {}  # of the main server, which come before those of the same name
         self.beneath: dict[int, str] = {}  # by the id of a route the path of its balancer's members
         self.numbers = itertools.count()
         for scope in self.scopes:  # those of the main server hold in all virtual hosts, and before theirs
-            self.workers = {}
+            self.outer, self.workers = self.workers, {}
             self.rewrites = self.rewrites_here(scope)
             self.read_routes(scope, "/")
         if section is not main:
@@ -227,12 +228,10 @@ class _HostReader:
         plain = url.lower().partition("$")[0]
         if plain.startswith("balancer:"):
             return options
-        mine = (
-            None
-            if pattern
-            else max((known for known in self.workers if plain.startswith(known)), key=len, default=None)
-        )
-        return self.workers.setdefault(plain, options) if mine is None else self.workers[mine]
+        known = [] if pattern else [name for name in self.workers if plain.startswith(name)]
+        name = max(known, key=len) if known else plain
+        own = self.workers.setdefault(name, options)
+        return self.outer.get(name, own)
 
     def read_route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
         timeout = options.get("timeout") or self.read_value("proxytimeout") or self.read_value("timeout", "60")

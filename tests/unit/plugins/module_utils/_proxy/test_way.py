@@ -212,6 +212,23 @@ def test_apache(tmp_path, inside, said):
 
 
 @pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("ProxyPass /app http://127.0.0.1:9083/", NO_WEBSOCKET),
+        ("<Proxy http://127.0.0.1:9083/>\nProxySet timeout=600\n</Proxy>", NO_WEBSOCKET),
+        ("ProxyPass /app http://127.0.0.1:9083/ upgrade=websocket", RIGHT),
+        ("ProxyPass /app http://127.0.0.1:9083/app", RIGHT),
+        ("ProxyPass /app http://127.0.0.1:9083", RIGHT),  # the longer name of the virtual host is the nearer one
+    ],
+)
+def test_workers_of_the_main_server(tmp_path, before, said):
+    (tmp_path / "x").write_text(f"{before}\n<VirtualHost *:9083>\nServerName {NAME}\n{UP}\n</VirtualHost>\n")
+    options = apache_parser.ParserOptions(every_module=True)
+    hosts = apache_reader.read_virtual_hosts(apache_parser.parse(str(tmp_path / "x"), options))
+    assert say(next(host for host in hosts if host.names)) == said
+
+
+@pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"front": ""}, RIGHT),
