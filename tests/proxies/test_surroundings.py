@@ -97,7 +97,7 @@ def test_nothing_of_ours_is_kept_by_apache(daemon, run, port, tmp_path, quick):
             os.symlink(f"../mods-available/{module}.load", link)
     server.write(
         "/etc/apache2/conf-enabled/cache.conf",
-        f'CacheRoot {tmp_path}/cache\nCacheEnable disk /\nCacheQuickHandler {quick}\nCacheDefaultExpire 3600\n'
+        f"CacheRoot {tmp_path}/cache\nCacheEnable disk /\nCacheQuickHandler {quick}\nCacheDefaultExpire 3600\n"
         "CacheIgnoreCacheControl On\nCacheIgnoreNoLastMod On\nCacheStorePrivate On\nCacheStoreNoStore On\nCacheHeader On\n",
     )
     server.start()
