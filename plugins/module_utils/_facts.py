@@ -303,6 +303,7 @@ class VirtualHost:
     sources: List[str] = field(
         default_factory=list
     )  # rules that let in some clients and not others: "file:line: allow ..."
+    pages: str = ""  # what answers where the upstream does not: "file:line error_page 502 /50x.html"; "": the server
 
 
 @dataclass

@@ -27,7 +27,7 @@ _NAME = rf"{_WORD}[\w.-]{{0,40}}"
 
 # What is masked already, and what is no secret by itself.
 _NONE = (
-    r"(?![=~?+-]{0,2}[ \t]{0,20}\*{8})(?!\{[\s}]|\{$|(?:\"\"|'')(?![\w\"'$]))"
+    r"(?![=~?+-]{0,2}[ \t]{0,20}\*{8})(?![\"']\*{8}(?: \(new\))?[\"'])(?!\{[\s}]|\{$|(?:\"\"|'')(?![\w\"'$]))"
     r"(?![\"']?(?:true|false|yes|no|on|off|none|null|include|omit|same-origin)[\"']?(?![\w.]))"
 )
 _ENDED = r"(?=[\"']?(?:[\s;,)}/>\]]|$))"
@@ -119,10 +119,30 @@ _MAP = re.compile(
 _KEY = re.compile(
     r"(^|[;{\n])(\s*)(?!default\b|hostnames\b|volatile\b|include\b|#|\*{8}|(?:\"\"|'')\s|$)(\"[^\"\n]*\"|'[^'\n]*'|[^\s;]+)(?=\s)"
 )
+# keystorePass="&pass;" in XML: the value stands in the DOCTYPE, <!ENTITY pass "x">
+_OF_ENTITY = re.compile(rf"{_NAME}\s{{0,40}}=\s{{0,40}}[\"']([^\"'<>&]{{0,200}}&[^\"'<>]{{1,400}})[\"']", re.IGNORECASE)
+_ENTITY = re.compile(r"(<!ENTITY\s{1,20}([\w.:-]{1,80})\s{1,20})(\"[^\"]{1,2000}\"|'[^']{1,2000}')")
+_REFERENCE = re.compile(r"&([\w.:-]{1,80});")
+
+
+def mask_entities(text: str) -> str:
+    """What entities stand for that a secret is made of, one by another too."""
+    values = {found[2]: found[3] for found in _ENTITY.finditer(text)}
+    secret: set[str] = set()
+    todo = [name for found in _OF_ENTITY.finditer(text) for name in _REFERENCE.findall(found[1])]
+    while todo:
+        name = todo.pop()
+        if name in values and name not in secret:
+            secret.add(name)
+            todo += _REFERENCE.findall(values[name])
+    return _ENTITY.sub(
+        lambda found: f'{found[1]}"{MASK}"' if found[2] in secret and MASK not in found[3] else found[0], text
+    )
 
 
 def mask_text(text: str) -> str:
     """The text with a mask for each secret; everything else to the letter."""
+    text = mask_entities(text) if "<!ENTITY" in text else text
     for rule, by in _COMPILED:
         text = rule.sub(by, text)
     return _MAP.sub(lambda found: found[1] + _KEY.sub(rf"\1\2{MASK}", found[2]), text)

@@ -446,10 +446,10 @@ def _run_kind(module: AnsibleModule, kind: str, items: list[dict[str, Any]]) -> 
     return isolation.change_sites(list(dict.fromkeys(item["site"] for item in items)), every, change)
 
 
-def _see(vhost: VhostPlan, address: str) -> _facts.Passage:
+def _see(vhost: VhostPlan, address: str, pages: str) -> _facts.Passage:
     """What comes of asking for RTC through a virtual host. Of a service that is none of RTC's nothing is known."""
     upstreams = [_facts.Upstream(str(item["scheme"]), str(item["host"]), int(item["port"])) for item in vhost.upstreams]
-    question = passage.Question(vhost.server_name, address, vhost.port, bool(vhost.certificate))
+    question = passage.Question(vhost.server_name, address, vhost.port, bool(vhost.certificate), pages=pages)
     direct = passage.ask_directly(upstreams, question)
     if direct == passage.STOPPED:
         return _facts.Passage(vhost.server_name, vhost.port, address, words="what the service answers is not RTC's")

@@ -74,6 +74,7 @@ SURROUNDINGS = {
     "nginx, a header twice": ("nginx", "add_header Access-Control-Allow-Origin *;\n", 1),
     "nginx, certificates of clients": ("nginx", "ssl_verify_client on;\nssl_client_certificate CA;\n", 1),
     "nginx, connections": ("nginx", "limit_req_zone $server_name zone=x:1m rate=1r/m;\nlimit_req zone=x;\n", 2),
+    "nginx, another body": ("nginx", "proxy_set_body x;\n", 1),
     "apache, HTTP/1.0": ("apache", "SetEnv force-proxy-request-1.0 1\n", 1),
     "apache, a header twice": ("apache", 'Header always set Access-Control-Allow-Origin "*"\n', 1),
     "apache, another proxy": ("apache", "ProxyRemote * http://127.0.0.1:9\n", 1),
@@ -81,6 +82,8 @@ SURROUNDINGS = {
         "apache", "<Location />\nAuthType Basic\nAuthName x\nAuthUserFile /dev/null\nRequire valid-user\n</Location>\n", 2,
     ),
     "apache, nobody": ("apache", "<LocationMatch socket>\nRequire ip 192.0.2.1\n</LocationMatch>\n", 2),
+    "apache, a worker of all": ("apache", "ProxyPass /app http://127.0.0.1:RTC/\n", 1),
+    "apache, a worker of a section": ("apache", "<Proxy http://127.0.0.1:RTC/>\nProxySet timeout=600\n</Proxy>\n", 2),
     "apache, no Upgrade": ("apache", "RequestHeader unset Upgrade early\n", 1),
 }  # fmt: skip
 
@@ -89,7 +92,7 @@ SURROUNDINGS = {
 def test_what_stands_in_the_way_is_said_and_the_change_taken_back(daemon, run, rtc, certificates, name):
     kind, text, line = SURROUNDINGS[name]
     server = daemon(kind)
-    path = surround(server, text.replace("CA", str(certificates.authority)))
+    path = surround(server, text.replace("CA", str(certificates.authority)).replace("RTC", str(rtc.port)))
     rtc.start()
     server.start()
     before = snapshot(server)
@@ -112,6 +115,19 @@ def test_before_the_service_runs_it_is_written_and_not_seen(daemon, run, rtc, ki
     assert result["unseen"]["rtc-confluence"].startswith("the RTC service does not answer yet"), result
     rtc.start()
     assert run(server)["changed"] is False
+    result = run(server, listen=[EXTERNAL, "127.0.2.2"])
+    assert (result.get("changed"), result.get("passed"), result.get("unseen")) == (True, ["rtc-confluence"], {}), result
+
+
+def test_a_page_of_all_virtual_hosts_for_an_upstream_is_no_answer(daemon, run, rtc):
+    """nginx's http block may lead away where an upstream does not answer, and RTC may not run yet."""
+    server = daemon("nginx")
+    surround(server, "error_page 502 503 504 https://status.example.com/;\n")
+    server.start()
+    result = run(server)
+    assert (result.get("changed"), result.get("passed")) == (True, []), result
+    assert "error_page 502 503 504" in result["unseen"]["rtc-confluence"], result
+    rtc.start()
     result = run(server, listen=[EXTERNAL, "127.0.2.2"])
     assert (result.get("changed"), result.get("passed"), result.get("unseen")) == (True, ["rtc-confluence"], {}), result
 

@@ -67,6 +67,47 @@ def test_defaults_of_haproxy_do_not_hold_for_ours(daemon, run, port, line):
     assert server.config.read_text() == before
 
 
+@pytest.mark.parametrize("role", ["rtc", "application"])
+def test_nothing_of_ours_is_kept_by_nginx(daemon, run, port, tmp_path, role):
+    """A cache for all virtual hosts would give the answers of one person to others; a store would make files of them."""
+    (tmp_path / "cache").mkdir()
+    server = daemon("nginx")
+    server.write(
+        "/etc/nginx/conf.d/00-cache.conf",
+        f"proxy_cache_path {tmp_path}/cache keys_zone=c:1m;\nproxy_cache c;\nproxy_cache_key $uri;\n"
+        "proxy_cache_valid any 1h;\nproxy_ignore_headers Cache-Control Expires Set-Cookie Vary;\n"
+        "add_header X-Kept $upstream_cache_status;\n",
+    )
+    server.start()
+    result = run(server, port, role=role)
+    assert result.get("changed") is True, result
+    for _number in range(2):
+        response = Client(EXTERNAL, port).request("/socket.io/")[0]
+        assert (response.status, response.getheader("X-Kept")) == (200, None)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("quick", ["On", "Off"])
+def test_nothing_of_ours_is_kept_by_apache(daemon, run, port, tmp_path, quick):
+    (tmp_path / "cache").mkdir()
+    server = daemon("apache")
+    for module in ("cache", "cache_disk"):
+        link = server.root / f"etc/apache2/mods-enabled/{module}.load"
+        if not link.exists():
+            os.symlink(f"../mods-available/{module}.load", link)
+    server.write(
+        "/etc/apache2/conf-enabled/cache.conf",
+        f"CacheRoot {tmp_path}/cache\nCacheEnable disk /\nCacheQuickHandler {quick}\nCacheDefaultExpire 3600\n"
+        "CacheIgnoreCacheControl On\nCacheIgnoreNoLastMod On\nCacheStorePrivate On\nCacheStoreNoStore On\nCacheHeader On\n",
+    )
+    server.start()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    for _number in range(2):
+        response = Client(EXTERNAL, port).request("/socket.io/")[0]
+        assert (response.status, response.getheader("X-Cache")) == (200, None)  # it says so of a miss, too
+
+
 def test_ours_do_not_hold_for_sections_of_haproxy_that_are_added(daemon, run, port):
     server = daemon("haproxy")
     server.config.write_text(server.config.read_text() + "    default-server ssl verify none\n")

@@ -95,6 +95,27 @@ NGINX = {
         "location / { proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upNN;"
         " if ($http_upgrade) { proxy_pass http://APP; } proxy_pass http://RTC; }"
     ),
+    "an error page that is not there": _server(
+        "error_page 500 502 503 504 /50x.html; location = /50x.html { root /nowhere; } " + _location()
+    ),
+    "an error page with 200": _server(
+        "error_page 502 =200 /50x.html; location = /50x.html { return 200; } " + _location()
+    ),
+    "an error page elsewhere": _server("error_page 502 =302 http://x.example/; " + _location()),
+    "no key of a handshake": _server(_location(more='proxy_set_header Sec-WebSocket-Key "";')),
+    "no Origin": _server(_location(more='proxy_set_header Origin "";')),
+    "Upgrade is hidden": _server(_location(more="proxy_hide_header Upgrade;")),
+    "shared with another page": _server(
+        _location(
+            more="proxy_hide_header Access-Control-Allow-Origin; add_header Access-Control-Allow-Origin http://x.example;"
+        )
+    ),
+    "an Access-Control-Allow-Origin that is empty": _server(
+        _location(more="add_header Access-Control-Allow-Origin '';")
+    ),
+    "a key of a map with a backslash": _server(
+        _location(), "map $http_upgrade $upNN { \\websocket upgrade; default close; }\n"
+    ),
 }
 # Called faulty for a reason that no client meets within a test: idle connections are cut.
 SLOW = {("nginx", "a time of 30 seconds"), ("haproxy", "a short tunnel")}
@@ -198,6 +219,39 @@ APACHE = {
     "no POST": _vhost(
         "<Location />\n<Limit POST>\nRequire all denied\n</Limit>\n</Location>\nProxyPass / http://RTC/ upgrade=websocket"
     ),
+    "a worker that is shared": _vhost("ProxyPass /app http://RTC/\nProxyPass / http://RTC/ upgrade=websocket"),
+    "a worker of its own": _vhost(
+        "ProxyPass /socket.io/ http://RTC/socket.io/ upgrade=websocket\nProxyPass / http://RTC/"
+    ),
+    "a worker of a pattern": _vhost(
+        "ProxyPassMatch ^/app/(.*)$ http://RTC/$1\nProxyPass / http://RTC/ upgrade=websocket"
+    ),
+    "a worker of a section": _vhost(
+        "<Proxy http://RTC/>\nProxySet timeout=600\n</Proxy>\nProxyPass / http://RTC/ upgrade=websocket"
+    ),
+    "names of options in other letters": _vhost("ProxyPass / HTTP://RTC/ Upgrade=WebSocket"),
+    "members with a path": _vhost(
+        "<Proxy balancer://mNN>\nBalancerMember http://RTC/socket.io upgrade=websocket\n</Proxy>\n"
+        "ProxyPass /socket.io balancer://mNN"
+    ),
+    "members with the path twice": _vhost(
+        "<Proxy balancer://mNN>\nBalancerMember http://RTC/socket.io upgrade=websocket\n</Proxy>\n"
+        "ProxyPass / balancer://mNN/"
+    ),
+    "HTTP/1.0 for every path": _vhost(
+        "SetEnvIf Request_URI . force-proxy-request-1.0\nProxyPass / http://RTC/ upgrade=websocket"
+    ),
+    "HTTP/1.0 taken back": _vhost(
+        "SetEnv force-proxy-request-1.0 1\nUnsetEnv force-proxy-request-1.0\nProxyPass / http://RTC/ upgrade=websocket"
+    ),
+    "shared with another page": _vhost(
+        'Header set Access-Control-Allow-Origin "http://x.example"\nProxyPass / http://RTC/ upgrade=websocket'
+    ),
+    "Access-Control-Allow-Origin of errors taken out": _vhost(
+        "Header always unset Access-Control-Allow-Origin\nProxyPass / http://RTC/ upgrade=websocket"
+    ),
+    "a blocked upstream": _vhost("ProxyBlock 127.0.0.1\nProxyPass / http://RTC/ upgrade=websocket"),
+    "no Origin": _vhost("RequestHeader unset Origin\nProxyPass / http://RTC/ upgrade=websocket"),
     "the Upgrade is taken out": _vhost("RequestHeader unset Upgrade early\nProxyPass / http://RTC/ upgrade=websocket"),
 }
 
@@ -296,6 +350,33 @@ HAPROXY = {
         "timeout tunnel 1h\n    server s RTC",
     ),
     "only GET": _frontend("http-request deny if METH_POST\n    default_backend rtcNN"),
+    "Connection is closed": _frontend("http-request set-header Connection close\n    default_backend rtcNN"),
+    "no key of a handshake": _frontend("http-request del-header Sec-WebSocket-Key\n    default_backend rtcNN"),
+    "headers in other letters": _frontend(
+        "http-request del-header ^Sec- -m reg\n    default_backend rtcNN", "timeout tunnel 1h\n    server s RTC"
+    ),
+    "headers by a pattern": _frontend("http-request del-header ^sec- -m reg\n    default_backend rtcNN"),
+    "Upgrade is taken out of the answer": _frontend("http-response del-header Upgrade\n    default_backend rtcNN"),
+    "shared with another page": _frontend(
+        "http-response set-header Access-Control-Allow-Origin http://x.example\n"
+        "    use_backend rtcNN if { hdr(host),field(1,:) -i NAME }",
+        "timeout tunnel 1h\n    server s RTC",
+    ),
+    "Access-Control-Allow-Origin never": _frontend(
+        "http-response add-header Access-Control-Allow-Origin * if FALSE\n    default_backend rtcNN",
+        "timeout tunnel 1h\n    server s RTC",
+    ),
+    "the name by a pattern": _frontend(
+        "use_backend rtcNN if { hdr(host) -m reg -i ^wiki\\.example\\.com(:\\d+)?$ }",
+        "timeout tunnel 1h\n    server s RTC",
+    ),
+    "the name by a pattern, without its port": _frontend(
+        "use_backend rtcNN if { hdr(host) -m reg -i ^wiki\\.example\\.com$ }", "timeout tunnel 1h\n    server s RTC"
+    ),
+    "an error page elsewhere": _frontend(
+        "errorloc 503 http://x.example/\n    default_backend rtcNN", "timeout tunnel 1h\n    server s RTC"
+    ),
+    "a check of a connection": _frontend("default_backend rtcNN", "timeout tunnel 1h\n    server s RTC check"),
     "two that scatter": _frontend("default_backend rtcNN", "server a RTC\n    server b OTHER"),
 }
 TEXTS = {"nginx": NGINX, "apache": APACHE, "haproxy": HAPROXY}

@@ -56,6 +56,7 @@ class Question:
     tls: bool = False
     asked_port: int = 0  # in Host; 0: the same
     kind: str = ""  # of the proxy
+    pages: str = ""  # what answers in place of an upstream that does not
     held: bool = False  # httpd's mod_proxy keeps it: "Max-Forwards: 0" is for it to answer (RFC 9110, 7.6.2)
 
 
@@ -108,10 +109,11 @@ def _list_targets(
         wanted = [name.lower().rstrip(".") for name in [*names, *known, *others] if _is_plain(name)]
         for _host, listen in there:
             beside = [host for host, item in there if item.address == listen.address]
+            pages = next((host.pages for host in beside if host.pages), "")
             upstreams = [item for host in beside for route in host.routes for item in route.upstreams]
             place = _place(listen, addresses, main_address)
             for name in dict.fromkeys(wanted):
-                question = Question(name, place, port, listen.tls, kind=proxy.kind)
+                question = Question(name, place, port, listen.tls, kind=proxy.kind, pages=pages)
                 found.setdefault((listen.address, port, name), (listen, question, upstreams))
     return list(found.values())[:MOST]
 
@@ -151,6 +153,9 @@ def ask(question: Question, upstreams: Sequence[Upstream] = ()) -> Passage:
         # Something else has RTC's place behind the proxy, which lets the request through.
         passage.polling = passage.upgrade = passage.websocket = DOWN
         passage.words += ", as from its upstream itself"
+    if passage.polling == STOPPED and question.pages and ask_directly(upstreams, question) == DOWN:
+        passage.polling = passage.upgrade = passage.websocket = DOWN
+        passage.words += f", as {question.pages} says for an upstream that does not answer"
     httpd_waits = question.kind == "apache" and status == 503
     if passage.outcome == DOWN and not (question.held or httpd_waits) and ask_directly(upstreams, question) == PASSED:
         # The service is there and answers: what says that it is not, is in its way.
@@ -373,7 +378,9 @@ class _Visit:
                 body = answer.read(_BODY).decode("utf-8", "replace")
                 raise _Wrong(self._judge(answer.status), _describe(answer.status, answer.headers, body))
             wanted = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest()).decode()  # noqa: S324 - RFC 6455
-            if answer.headers.get("Sec-WebSocket-Accept", "") != wanted:
+            # RFC 6455, 4.1: a client gives up where one of them is missing.
+            upgraded = answer.headers.get("Upgrade", "").lower() == "websocket"
+            if not upgraded or answer.headers.get("Sec-WebSocket-Accept", "") != wanted:
                 raise _Wrong(STOPPED, "the answer to the handshake is that of no WebSocket")
             yield _Stream(connection, answer)
 

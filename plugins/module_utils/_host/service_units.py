@@ -28,6 +28,8 @@ _INIT_DIRS = ("/etc/init.d", "/etc/rc.d/init.d")
 _MENTION = re.compile(r"/bin/(?:start-confluence|start-jira|startup)\.sh")
 _TOMCAT = re.compile(r"catalina|tomcat|jsvc", re.IGNORECASE)  # a program of a distribution that starts a Tomcat
 _TELLTALE = re.compile(r"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
+# Specifiers for directories, as a manager of the system has them.
+_FOLDERS = {"S": "/var/lib", "E": "/etc", "C": "/var/cache", "L": "/var/log", "t": "/run"}
 _PREFIX = "@-:+!|"  # of ExecStart=, systemd.service(5)
 _SMALL = 256 * 1024  # bytes; scripts and units are smaller
 
@@ -178,8 +180,9 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     commands: list[str] = []
     folder = ""
     known: dict[str, str] = {}  # as the environment, without what others than root may write
-    # Files win over Environment=, wherever it stands (systemd.exec(5), EnvironmentFile=).
-    for key, written in sorted(unit_syntax.settings(text), key=lambda item: item[0] == "EnvironmentFile"):
+    # Files win over Environment=, wherever it stands, and what is unset over both (systemd.exec(5)).
+    order = {"EnvironmentFile": 1, "UnsetEnvironment": 2}
+    for key, written in sorted(_drop_reset(unit_syntax.settings(text)), key=lambda item: order.get(item[0], 0)):
         value = _replace_specifiers(written, name)
         if key == "User":
             starter.user = value
@@ -195,10 +198,35 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
                 starter.environment.update(given)
                 starter.sources.append(file)
                 known.update({} if _find_writers(rootfs, [file]) else given)
+        elif key == "UnsetEnvironment":
+            for word in unit_syntax.split_words(value)[0]:
+                variable, equals, given_value = word.partition("=")
+                for there in (starter.environment, known):
+                    if not equals or there.get(variable) == given_value:
+                        there.pop(variable, None)
         elif key == "ExecStart":
-            commands = [*commands, value.lstrip(_PREFIX)] if value else []
+            commands = [*commands, _without_prefix(value)] if value else []
     _find_started(rootfs, starter, commands, folder, known)
     return starter
+
+
+def _drop_reset(settings: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Settings without those that a later, empty one takes back."""
+    found: list[tuple[str, str]] = []
+    for key, value in settings:
+        if key in ("EnvironmentFile", "UnsetEnvironment") and not value:
+            found = [item for item in found if item[0] != key]
+        else:
+            found.append((key, value))
+    return found
+
+
+def _without_prefix(command: str) -> str:
+    """A command without the signs before it; after "@" the second word is the name that the program gets."""
+    plain = command.lstrip(_PREFIX)
+    if "@" not in command[: len(command) - len(plain)]:
+        return plain
+    return re.sub(r"^(\S+)\s+(?:\"[^\"]*\"|'[^']*'|\S+)", r"\1", plain)
 
 
 def _find_files(rootfs: RootFs, pattern: str) -> list[str]:
@@ -215,8 +243,8 @@ def _replace_specifiers(text: str, name: str) -> str:
     stem = name[: -len(".service")]
     prefix, _at, instance = stem.partition("@")
     plain = instance.replace("-", "/")  # as far as no character is escaped
-    signs = {"i": instance, "I": plain, "p": prefix, "P": prefix, "n": name, "N": stem, "%": "%"}
-    return re.sub(r"%([iIpPnN%])", lambda match: signs[match.group(1)], text)
+    signs = {"i": instance, "I": plain, "p": prefix, "P": prefix, "n": name, "N": stem, "%": "%", **_FOLDERS}
+    return re.sub(r"%([iIpPnNSECLt%])", lambda match: signs[match.group(1)], text)
 
 
 def _find_started(

@@ -20,8 +20,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import Pr
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
-# Asks for RTC through a virtual host, at an address: injected, because this package knows no client of RTC.
-See = Callable[[VhostPlan, str], Passage]
+# Asks for RTC through a virtual host, at an address, with what answers there in place of an upstream that does not:
+# injected, because this package knows no client of RTC.
+See = Callable[[VhostPlan, str, str], Passage]
 
 # A busy machine takes its time to end the processes from before; only a change that is undone waits so long.
 _OLD_SECONDS, _PAUSE_SECONDS = 10.0, 0.1
@@ -29,11 +30,12 @@ _LOOPBACK = {sockets.ALL4: "127.0.0.1", sockets.ALL6: "::1"}
 # What holds for virtual hosts from outside and may refuse, change or end their requests.
 _NGINX = re.compile(
     r"auth_basic|auth_request|auth_jwt|deny|limit_(?:conn|req)|ssl_verify_client|proxy_(?:ignore|hide|pass)_headers?"
-    r"|more_(?:set|clear)_headers|modsecurity|perl_|js_|proxy_intercept_errors|error_page|.*_by_lua(?:_block|_file)?"
+    r"|proxy_(?:set_body|method|pass_request_\w+|cache|store|bind|limit_rate)|sub_filter|client_max_body_size|limit_rate"
+    r"|add_(?:before|after)_body|ssl_reject_handshake|large_client_header_buffers|more_(?:set|clear)_headers|modsecurity|perl_|js_|proxy_intercept_errors|error_page|.*_by_lua(?:_block|_file)?"
 )
 _APACHE = re.compile(
     r"auth\w+|require|deny|proxyremote\w*|proxyblock|proxyerroroverride|sslverifyclient|sslrequire\w*|redirect\w*"
-    r"|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*|setenv|browsermatch\w*|setoutputfilter"
+    r"|proxypass(?:match)?|proxyset|sethandler|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*|setenv|browsermatch\w*|setoutputfilter"
 )
 _ENVIRONMENT = ("force-proxy-request-1.0", "proxy-nokeepalive", "proxy-sendcl", "nokeepalive", "downgrade-1.0")
 _SHARING = "access-control-allow-origin"
@@ -52,7 +54,8 @@ def look_through(backend: Backend, vhosts: list[VhostPlan], see: See) -> dict[st
         if vhost.site in blocked:
             continue
         addresses = [item for given in vhost.listen or [sockets.ALL4] for item in sockets.resolve(given)]
-        found = [_look(vhost, _LOOPBACK.get(item, item), see, deadline) for item in addresses]
+        pages = _find_pages(backend, vhost)
+        found = [_look(vhost, _LOOPBACK.get(item, item), pages, see, deadline) for item in addresses]
         stopped = next((item for item in found if item.outcome == "stopped"), None)
         if stopped:
             places = list(dict.fromkeys(_list_obstacles(backend, vhost)))
@@ -78,10 +81,16 @@ def _explain(passage: Passage, vhost: VhostPlan) -> str:
     return f"{where}: {passage.words or 'nothing could be told'}"
 
 
-def _look(vhost: VhostPlan, address: str, see: See, deadline: float) -> Passage:
+def _find_pages(backend: Backend, vhost: VhostPlan) -> str:
+    """What holds for a virtual host from outside, and answers in place of its upstream (``error_page 502``)."""
+    hosts = [host for host in backend.read().hosts if host.managed and vhost.server_name in host.names]
+    return next((host.pages for host in hosts if any(item.takes(vhost.port) for item in host.listens)), "")
+
+
+def _look(vhost: VhostPlan, address: str, pages: str, see: See, deadline: float) -> Passage:
     """What comes back; processes from before the reload may take connections for a moment yet."""
     while True:
-        found = see(vhost, address)
+        found = see(vhost, address, pages)
         if found.outcome != "stopped" or time.monotonic() > deadline:
             return found
         time.sleep(_PAUSE_SECONDS)

@@ -26,6 +26,8 @@ DEFAULT_PORTS = {"confluence": 8090, "jira": 8080}
 ENGINE = "Server/Service/Engine"
 
 _SERVICE = "Server/Service"
+# Tomcat asks for these itself, by their exact names.
+_EXACT = ("className", "protocol", "executor", "ClassName", "Protocol", "Executor")
 # Elements that M/Monit has and Tomcat has not; the rest of M/Monit's server.xml looks like Tomcat's.
 _FOREIGN = (ENGINE + "/ErrorLogger", ENGINE + "/License", "Server/License")
 
@@ -53,6 +55,28 @@ class ConnectorElsewhere(ServerXmlError):
     """The connector is, or may be, in an entity rather than in the text of this file."""
 
 
+def spell(name: str) -> str:
+    """The usual spelling of an attribute: Tomcat makes a setter of its name, whatever the case of its first letter is
+    (``IntrospectionUtils.capitalize``). ``ProxyName`` is ``proxyName``, and ``sSLEnabled`` is ``SSLEnabled``."""
+    capital = name[:1].upper() + name[1:]
+    if name in _EXACT or not capital[:1].isupper():
+        return name
+    return capital if capital[1:2].isupper() else capital[0].lower() + capital[1:]
+
+
+def spell_all(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Attributes by their usual spelling."""
+    return {spell(name): value for name, value in attributes.items()}
+
+
+def list_written(attributes: Mapping[str, str], name: str) -> list[str]:
+    """The spellings in which an attribute is written, in their order; the value of the last one counts."""
+    if name in _EXACT:
+        return [name] if name in attributes else []
+    usual = spell(name)
+    return [item for item in (attributes if usual else ()) if item == name or spell(item) == usual]
+
+
 # Plain classes here too: see scanner.
 class Element:
     """An element of a server.xml: its line (1-based) and its attributes, decoded, ``${...}`` as written."""
@@ -67,16 +91,17 @@ class Element:
 
     @property
     def attributes(self) -> dict[str, str]:
-        return dict(self.node.attributes)
+        """By the usual spelling of their names (:func:`spell`); of two that are the same the last, as in Tomcat."""
+        return spell_all(self.node.attributes)
 
     def value(self, name: str, default: str = "") -> str:
         """An attribute with ``${...}`` replaced where the properties are known."""
-        found = self.node.attributes.get(name)
-        return default if found is None else resolve(found, self.properties)[0]
+        written = list_written(self.node.attributes, name)
+        return resolve(self.node.attributes[written[-1]], self.properties)[0] if written else default
 
     def unresolved(self) -> list[str]:
         """Names of the attributes whose value has a ``${...}`` that is unknown."""
-        return [name for name, value in self.node.attributes.items() if resolve(value, self.properties)[1]]
+        return [name for name, value in self.attributes.items() if resolve(value, self.properties)[1]]
 
     def number(self, name: str) -> int | None:
         """An attribute as a whole number, as Java's ``Integer.parseInt`` reads it: a blank makes it none.

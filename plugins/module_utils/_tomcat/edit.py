@@ -43,11 +43,19 @@ class Edit:
     @property
     def text_before(self) -> str:
         """For a diff: the whole file, secrets masked."""
-        return attributes.mask_text(self._old)
+        return _mask(self._old)
 
     @property
     def text_after(self) -> str:
-        return attributes.mask_text(self._new)
+        return _mask(self._new)
+
+
+def _mask(text: str) -> str:
+    """A diff shows what stands around the connector too: resources, realms, clusters, comments."""
+    # Imported here: compiled only for those who want a diff.
+    from ansible_collections.collab.rtc.plugins.module_utils import _secret_text  # noqa: PLC0415
+
+    return _secret_text.mask_text(attributes.mask_text(_secret_text.mask_entities(text)))
 
 
 def edit_connector(model: ConnectorModel, connector: ConnectorElement, asked: Wanted, tomcat_version: str = "") -> Edit:
@@ -69,16 +77,17 @@ def edit_connector(model: ConnectorModel, connector: ConnectorElement, asked: Wa
         )
     _check(model, connector, asked, tomcat_version)
     before = connector.attributes
-    wanted = {name: value for name, value in asked.items() if not _is_same(connector, name, value)}
+    written = _find_written(connector, asked)
+    wanted = {name: value for name, value in written.items() if not _is_same(connector, name, value)}
     if not wanted:
         return Edit(source.encode(source.text), before, before, source.text, source.text)
 
     from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag  # noqa: PLC0415 - only for a change
 
     tag = start_tag.read(model.document, connector.node)
-    written = {piece.name for piece in tag.pieces}
+    there = {piece.name for piece in tag.pieces}
     for name in start_tag.order(wanted):
-        if wanted[name] is None and name not in written:
+        if wanted[name] is None and name not in there:
             raise EditRefused(
                 f"{model.name}, line {connector.line}: {name} is a default that the DOCTYPE declares.",
                 "Edit the DOCTYPE by hand.",
@@ -111,6 +120,15 @@ def _check(model: ConnectorModel, connector: ConnectorElement, asked: Wanted, to
         )
 
 
+def _find_written(connector: ConnectorElement, asked: Wanted) -> dict[str, str | None]:
+    """What is asked, by the spelling of the file: the last one of a name counts for Tomcat, and removed are all."""
+    found: dict[str, str | None] = {}
+    for name, value in asked.items():
+        names = connectors.list_written(connector.node.attributes, name) or [name]
+        found.update(dict.fromkeys(names if value is None else names[-1:], value))
+    return found
+
+
 def _is_xml(char: str) -> bool:
     """XML 1.0, production 2: no reference can stand for any other character."""
     return char in "\t\n\r" or " " <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char >= "\U00010000"
@@ -123,7 +141,7 @@ def _is_tomcats_own(connector: ConnectorElement) -> bool:
 def _is_same(connector: ConnectorElement, name: str, value: str | None) -> bool:
     if value is None or name not in connector.node.attributes:
         return value is None and name not in connector.node.attributes
-    return value in (connector.node.attributes[name], connector.value(name))
+    return value in (connector.node.attributes[name], connector.value(name))  # of several spellings this is the last
 
 
 def _verify(model: ConnectorModel, connector: ConnectorElement, wanted: Wanted, data: bytes) -> dict[str, str]:
@@ -147,7 +165,7 @@ def _verify(model: ConnectorModel, connector: ConnectorElement, wanted: Wanted, 
     shapes[0][index] = (connector.node.path, expected)
     if shapes[0] != shapes[1]:
         raise _explain_unexpected(model, connector)
-    return dict(new_nodes[index].attributes)
+    return connectors.spell_all(new_nodes[index].attributes)
 
 
 def _explain_unexpected(model: ConnectorModel, connector: ConnectorElement) -> EditRefused:

@@ -149,7 +149,7 @@ def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, kno
             secret = secrets.is_secret(name) and not name.endswith("File")
             names = _list_names(value, known, within)
             (hidden if secret else shown).update(names)
-            if _KEY.fullmatch(name) and node.path.startswith("Server/Service/Connector"):
+            if _KEY.fullmatch(connectors.spell(name)) and node.path.startswith("Server/Service/Connector"):
                 of_key |= names
     hidden |= {name for name in shown if secrets.mask({"": known.get(name, "")})[""] != known.get(name, "")}
     names = {*shown, *property_sources.CONTROLS}

@@ -19,6 +19,16 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests imp
 _VARIABLE = re.compile(r"%\{([^}]+)\}")
 
 
+# Directives of ``mod_setenvif``, names in lower case.
+SETTERS = ("setenvif", "setenvifnocase", "browsermatch", "browsermatchnocase")
+# What the usual browsers call themselves; a pattern for one of them holds for many people.
+_BROWSERS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.1 Safari/605.1.15",
+)
+
+
 @dataclass
 class Outcome:
     """What the rules of a virtual host make of a request."""
@@ -72,13 +82,22 @@ def run(section: Directive, request: dict[str, str]) -> Outcome:
         if {"F", "FORBIDDEN", "G", "GONE"} & flags or any(re.match(r"(R|REDIRECT)(=|$)", flag) for flag in flags):
             return Outcome("stopped", item)
         if {"P", "PROXY"} & flags:
-            return Outcome("proxy", item)
+            return Outcome("proxy" if _keeps_query(target, flags) else "unknown", item)
         if target != "-" or {"N", "NEXT"} & {flag.partition("=")[0] for flag in flags}:
             outside = re.match(r"https?://", target)
             return Outcome("stopped" if outside else "unknown", item)
         if {"L", "LAST", "END"} & flags:
             break
     return Outcome("on")
+
+
+def _keeps_query(target: str, flags: set[str]) -> bool:
+    """Whether the query arrives: one in the target takes its place, and what the pattern found may be escaped."""
+    names = {flag.partition("=")[0] for flag in flags}
+    if {"QSD", "QSDISCARD", "B", "BNE", "BCTLS", "BNP"} & names:
+        return False
+    _path, mark, query = target.partition("?")
+    return not mark or "%{QUERY_STRING}" in query or bool({"QSA", "QSAPPEND"} & names)
 
 
 def list_flags(item: Directive) -> set[str]:
@@ -123,7 +142,11 @@ def _hold(conditions: list[Directive], request: dict[str, str]) -> bool | None:
 
 
 def _holds(item: Directive, flags: set[str], request: dict[str, str]) -> bool | None:
-    if len(item.args) < 2 or any(name.upper() not in request for name in _VARIABLE.findall(item.args[0])):
+    if (
+        len(item.args) < 2
+        or item.args[0].lower() == "expr"
+        or any(name.upper() not in request for name in _VARIABLE.findall(item.args[0]))
+    ):
         return None
     value = _VARIABLE.sub(lambda found: request[found[1].upper()], item.args[0])
     pattern, negated = item.args[1].lstrip("!"), item.args[1].startswith("!")
@@ -136,3 +159,23 @@ def _holds(item: Directive, flags: set[str], request: dict[str, str]) -> bool | 
         return same != negated
     found = patterns.fits(pattern, value, nocase)
     return None if found is None else found != negated
+
+
+def list_set(item: Directive) -> dict[str, bool]:
+    """Variables that a directive of ``mod_setenvif`` sets, or takes away (``!name``), names in lower case."""
+    words = item.args[1 if item.name.startswith("browser") else 2 :]
+    return {word.lstrip("!").partition("=")[0].lower(): not word.startswith("!") for word in words}
+
+
+def holds_for_browser(item: Directive) -> bool | None:
+    """Whether a condition of ``mod_setenvif`` holds when a browser opens a WebSocket; ``None``: unknown."""
+    browsers = item.name.startswith("browser")
+    words = ["user-agent", *item.args] if browsers else item.args
+    if len(words) < 2:
+        return False
+    values = {"request_uri": (PATH,), "user-agent": _BROWSERS, "upgrade": ("websocket",), "request_method": ("GET",)}
+    there = values.get(words[0].lower())
+    if there is None:
+        return None
+    found = [patterns.fits(words[1], value, item.name.endswith("nocase")) for value in there]
+    return True if True in found else None if None in found else False

@@ -24,6 +24,8 @@ _ELSEWHERE = ("proxy", "directory", "limit", "limitexcept")  # not for requests 
 _GUARDS = ("require", "authtype", "deny", "satisfy", "setenvif", "sslrequire", "sslrequiressl", "sslverifyclient")
 # In this order rules are looked at: mod_rewrite's of the server, ProxyPass in sections, ProxyPass of the server.
 _RANK = 100000
+_FEW_CONNECTIONS = 10  # a page has about five, and other people come besides
+_MEMBER_PATH = "path of a member"  # no option has this name
 _ALWAYS, _REWRITTEN, _IN_SECTION, _IN_SERVER = (number * _RANK for number in range(4))
 _PLACES = ("location", "locationmatch", "proxy", "if", "directory", "limit", "limitexcept", "else", "elseif")
 
@@ -111,12 +113,16 @@ class _HostReader:
             managed=bool(section.file) and is_managed(section.file),
         )
         self.passes: list[tuple[Directive, Route]] = []
+        self.workers: dict[str, dict[str, str]] = {}  # of a scope, by what their addresses begin with
+        self.outer: dict[str, dict[str, str]] = {}  # of the main server, which come before those of the same name
+        self.beneath: dict[int, str] = {}  # by the id of a route the path of its balancer's members
         self.numbers = itertools.count()
         for scope in self.scopes:  # those of the main server hold in all virtual hosts, and before theirs
+            self.outer, self.workers = self.workers, {}
             self.rewrites = self.rewrites_here(scope)
             self.read_routes(scope, "/")
         if section is not main:
-            way.follow(self.host, main, section, self.passes)
+            way.follow(self.host, main, section, self.passes, self.beneath)
         self.read_upgrades()
 
     def read_listen(self, text: str, tls: bool) -> list[ProxyListen]:
@@ -161,6 +167,8 @@ class _HostReader:
         for item in scope.block or []:
             if item.name in ("proxypass", "proxypassmatch") and item.args:
                 self.read_proxy_pass(item, path if inner else "")
+            elif item.name == "proxy" and "://" in "".join(item.args[:1]) and any(item.all("proxyset")):
+                self.share_worker(item.args[0], {})
             elif item.name == "jkmount":
                 self.config.notes.append(f"{item.file}:{item.line}: JkMount {' '.join(item.args)} is not followed.")
             elif item.name == "rewritecond":
@@ -201,7 +209,7 @@ class _HostReader:
             return
         if not args:
             return
-        options = dict(word.split("=", 1) for word in args[1:] if "=" in word)
+        options = self.share_worker(args[0], _read_options(args[1:]), item.name == "proxypassmatch")
         upstreams, rest, member = self.read_target(args[0], item)
         if not upstreams:
             self.keep(place, item, rank, f"{item.file}:{item.line}: {item.name} to {args[0]}")
@@ -216,6 +224,25 @@ class _HostReader:
             route.match, route.upstream_path = "exact", "" if place == "/" else "/"
         self.host.routes.append(route)
         self.passes.append((item, route))
+        self.beneath[id(route)] = member.get(_MEMBER_PATH, "")
+        most = {**member, **options}.get("max", "")
+        if most.isdigit() and 0 < int(most) < _FEW_CONNECTIONS:
+            self.host.sources.append(f"{item.file}:{item.line} {item.name} {' '.join(item.args)}"[:160])
+
+    def share_worker(self, url: str, options: dict[str, str], pattern: bool = False) -> dict[str, str]:
+        """The options that count. A worker is for an address and all that begins with it: a later ``ProxyPass`` beneath
+        an earlier one's gets that one's worker, and its own options are ignored ("because of worker sharing"). What
+        ``<Proxy>`` sets for it is read for itself.
+
+        :param pattern: of ``ProxyPassMatch``, whose worker is for what stands before the first ``$``, and its own.
+        """
+        plain = url.lower().partition("$")[0]
+        if plain.startswith("balancer:"):
+            return options
+        known = [] if pattern else [name for name in self.workers if plain.startswith(name)]
+        name = max(known, key=len) if known else plain
+        own = self.workers.setdefault(name, options)
+        return self.outer.get(name, own)
 
     def read_route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
         timeout = options.get("timeout") or self.read_value("proxytimeout") or self.read_value("timeout", "60")
@@ -228,7 +255,9 @@ class _HostReader:
             read_timeout=float(timeout) if timeout.isdigit() else 0.0,
             forwarded_proto=self.read_forwarded_proto(),
             sticky=_describe_stickiness(options.get("stickysession", "")),
-            http11=not any("force-proxy-request-1.0" in item.args for item in self.section.all("setenv")),
+            # Of a virtual host the way says it.
+            http11=self.section is not self.main
+            or not any("force-proxy-request-1.0" in item.args for item in self.section.all("setenv")),
         )
 
     def read_forwarded_proto(self) -> str:
@@ -260,7 +289,7 @@ class _HostReader:
             self.config.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
             return [], rest, {}
         members, options = self.read_members(pool, item)
-        return members, rest, options
+        return members, options.get(_MEMBER_PATH, "") + rest, options
 
     def read_worker(self, url: str) -> dict[str, str]:
         """What ``<Proxy>`` of an upstream sets for it (``ProxySet upgrade=websocket``)."""
@@ -268,22 +297,23 @@ class _HostReader:
         for section in [item for scope in self.scopes for item in scope.all("proxy") if item.args]:
             if "://" in section.args[0] and url.startswith(section.args[0].rstrip("/*")):
                 for setting in section.all("proxyset"):
-                    options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
+                    options.update(_read_options(setting.args))
         return options
 
     def read_members(self, pool: Directive, item: Directive) -> tuple[list[Upstream], dict[str, str]]:
         found: list[Upstream] = []
         options: dict[str, str] = {}
         for member in pool.all("balancermember"):
-            given = dict(word.split("=", 1) for word in member.args[1:] if "=" in word)
+            given = _read_options(member.args[1:])
             status = re.sub(r"-[A-Z]+", "", given.get("status", "").upper())
-            upstreams, _rest, _options = self.read_target(member.args[0], member) if member.args else ([], "", {})
+            upstreams, path, _options = self.read_target(member.args[0], member) if member.args else ([], "", {})
             for upstream in upstreams:
                 upstream.backup = "H" in status
             found += [] if {"D", "S"} & set(status) else upstreams
             options.update({key: value for key, value in given.items() if key in ("upgrade", "timeout")})
+            options[_MEMBER_PATH] = path  # what follows the balancer's name is put behind it
         for setting in pool.all("proxyset"):
-            options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
+            options.update(_read_options(setting.args))
         return found, options
 
     def read_rewrite(self, item: Directive, conditions: list[Directive], place: str, inner: bool) -> None:
@@ -333,6 +363,11 @@ def _describe_stickiness(name: str) -> str:
     """httpd looks for the name among the parameters of the address, then among the cookies."""
     first = name.split("|", maxsplit=1)[0]
     return f"stickysession {first}" if first == "sid" else f"cookie {first}" if first else ""
+
+
+def _read_options(words: list[str]) -> dict[str, str]:
+    """``name=value``; httpd takes the names in any case."""
+    return {name.lower(): value for name, _sign, value in (word.partition("=") for word in words if "=" in word)}
 
 
 def _describe_match(path: str) -> str:

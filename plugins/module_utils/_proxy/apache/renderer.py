@@ -115,6 +115,10 @@ def _render_body(
         "ProxyPreserveHost On",
         "AllowEncodedSlashes NoDecode",
         f"LimitRequestBody {rendering.compute_body_limit(vhost) * 1024 * 1024}",
+        # What the main server may have for all: answers of one person kept for others.
+        "<IfModule mod_cache.c>",
+        '    CacheDisable "/"',
+        "</IfModule>",
     ]
     if vhost.role == "application":
         lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]

@@ -20,13 +20,23 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config im
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 
 _SHARING = "access-control-allow-origin"
+_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version")  # RFC 6455, 4.1
+_HTTP10 = "force-proxy-request-1.0"
+_PAGES = ("http://", "https://")
 _FLAGS = ("nocanon", "interpolate", "noquery")
 
 
-def follow(host: VirtualHost, main: Directive, section: Directive, passes: list[tuple[Directive, Route]]) -> None:
+def follow(
+    host: VirtualHost,
+    main: Directive,
+    section: Directive,
+    passes: list[tuple[Directive, Route]],
+    beneath: dict[int, str],
+) -> None:
     """Say of each route whether the requests go there, with their Upgrade; and what reading does not tell.
 
     :param passes: each ``ProxyPass`` and ``RewriteRule`` with the route that was read from it.
+    :param beneath: by the id of a route the path that the members of its balancer have.
     """
     scopes, routes = [main, section], {id(item): route for item, route in passes}
     targets = [word for item, _route in passes for word in item.args if "://" in word]
@@ -35,7 +45,7 @@ def follow(host: VirtualHost, main: Directive, section: Directive, passes: list[
         asked = []
         for request in conditions.list_requests(host):
             before = len(host.doubts)
-            chosen = _choose(host, scopes, sections, routes, request)
+            chosen = _choose(host, scopes, sections, routes, request, beneath)
             asked.append((chosen, chosen is not None or len(host.doubts) == before))
         *polling, (socket, told) = asked
         for route in routes.values():
@@ -50,7 +60,7 @@ def follow(host: VirtualHost, main: Directive, section: Directive, passes: list[
 
 def _choose(
     host: VirtualHost, scopes: list[Directive], sections: list[Directive], routes: dict[int, Route],
-    request: dict[str, str],
+    request: dict[str, str], beneath: dict[int, str],
 ) -> Route | None:  # fmt: skip
     """The route of a request; ``None`` where there is none, or it cannot be told (there is a doubt then)."""
     for scope in scopes:
@@ -75,12 +85,13 @@ def _choose(
             return None
         if rule is not None:
             return _find(host, routes, rule)
-    return _choose_pass(host, scopes, sections, routes)
+    return _choose_pass(host, scopes, sections, routes, beneath)
 
 
 def _choose_pass(
-    host: VirtualHost, scopes: list[Directive], sections: list[Directive], routes: dict[int, Route]
-) -> Route | None:
+    host: VirtualHost, scopes: list[Directive], sections: list[Directive], routes: dict[int, Route],
+    beneath: dict[int, str],
+) -> Route | None:  # fmt: skip
     for section in reversed([item for item in sections if item.name.startswith("location")]):
         item = next(iter(section.all("proxypass", "proxypassmatch")), None)
         if item is None:
@@ -89,7 +100,7 @@ def _choose_pass(
         place = section.args[-1]
         if item.name == "proxypass" and access.is_pattern(section):
             break
-        return _land(host, item, place, [word for word in item.args if word not in _FLAGS], routes)
+        return _land(host, item, place, [word for word in item.args if word not in _FLAGS], routes, beneath)
     for item in [item for scope in scopes for item in scope.all("proxypass", "proxypassmatch")]:
         if len(item.args) < 2:
             continue
@@ -102,7 +113,7 @@ def _choose_pass(
             host.doubts.append(f"{item.file}:{item.line} may take its requests: {item.name} {' '.join(item.args)}")
             return None
         if fits:
-            return _land(host, item, item.args[0], args, routes)
+            return _land(host, item, item.args[0], args, routes, beneath)
     return None
 
 
@@ -113,7 +124,9 @@ def _find(host: VirtualHost, routes: dict[int, Route], item: Directive) -> Route
     return route
 
 
-def _land(host: VirtualHost, item: Directive, place: str, args: list[str], routes: dict[int, Route]) -> Route | None:
+def _land(
+    host: VirtualHost, item: Directive, place: str, args: list[str], routes: dict[int, Route], beneath: dict[int, str]
+) -> Route | None:
     """The route of a ``ProxyPass``, if RTC's path arrives as it is: text is put in the place of text."""
     if args[:1] == ["!"]:
         return None
@@ -121,6 +134,7 @@ def _land(host: VirtualHost, item: Directive, place: str, args: list[str], route
     rest = re.sub(r"^\w+://[^/$]*", "", args[0]) if args else ""
     if route is None:
         return None
+    rest = beneath.get(id(route), "") + rest
     if item.name == "proxypass":
         arrives = rest + PATH[len(place) :] if len(place) <= len(PATH) else rest
     else:
@@ -140,21 +154,81 @@ def _land(host: VirtualHost, item: Directive, place: str, args: list[str], route
 
 
 def _judge_headers(host: VirtualHost, scopes: list[Directive], routes: list[Route]) -> None:
-    for item in [item for scope in scopes for item in scope.all("header", "requestheader", "setenv")]:
-        words = [word.lower() for word in item.args if word.lower() not in ("always", "early", "onsuccess")]
-        where = f"{item.file}:{item.line}"
-        if item.name == "setenv" and words[:1] == ["force-proxy-request-1.0"]:
-            for route in routes:
-                route.upgrade = route.http11 = False
-        elif item.name == "requestheader" and words[:2] in (["unset", "upgrade"], ["unset", "connection"]):
-            if len(words) > 2:
-                host.doubts.append(f"{where} depends on a condition: RequestHeader {' '.join(item.args)}")
-                continue
-            for route in routes:
-                route.upgrade = False
-        elif item.name == "header" and words[1:2] == [_SHARING] and len(item.args) <= 4:
-            twice = words[0] in ("add", "append", "merge") or (words[0] == "set" and item.args[0].lower() == "always")
-            if twice:
-                host.stops.append(f"{where} adds an Access-Control-Allow-Origin to RTC's own")
-            elif words[0] == "unset":
-                host.stops.append(f"{where} takes RTC's Access-Control-Allow-Origin out")
+    _judge_http10(host, scopes, routes)
+    for item in [item for scope in scopes for item in scope.all("requestheader")]:
+        _judge_request_header(host, item, routes)
+    for item in [item for scope in scopes for item in scope.all("header")]:
+        _judge_answer_header(host, item)
+    for item in [item for scope in scopes for item in scope.all("proxyblock")]:
+        ends = {upstream.host for route in routes for upstream in route.upstreams}
+        if any(word == "*" or any(word.lower() in end.lower() for end in ends) for word in item.args):
+            host.stops.append(f"{item.file}:{item.line} ProxyBlock {' '.join(item.args)}")
+        elif item.args:
+            host.doubts.append(
+                f"{item.file}:{item.line} may keep it from its upstream: ProxyBlock {' '.join(item.args)}"
+            )
+
+
+def _judge_http10(host: VirtualHost, scopes: list[Directive], routes: list[Route]) -> None:
+    """Variables that make httpd speak HTTP/1.0 to the service, with which there are no WebSockets."""
+    last: dict[str, Directive] = {}
+    for item in [item for scope in scopes for item in scope.all("setenv", "unsetenv")]:
+        last.update({word.lower(): item for word in (item.args if item.name == "unsetenv" else item.args[:1])})
+    found = last.get(_HTTP10)
+    on: bool | None = found is not None and found.name == "setenv"
+    for item in [item for scope in scopes for item in scope.all(*conditions.SETTERS)]:
+        set_to = conditions.list_set(item).get(_HTTP10)
+        held = conditions.holds_for_browser(item) if set_to is not None else False
+        if held is None:
+            host.doubts.append(f"{item.file}:{item.line} may make it HTTP/1.0: {item.name} {' '.join(item.args)}")
+        elif held:
+            on = set_to
+    for item in [item for scope in scopes for item in scope.all("rewriterule")]:
+        if any(
+            flag.startswith(("E=" + _HTTP10.upper(), "ENV=" + _HTTP10.upper())) for flag in conditions.list_flags(item)
+        ):
+            host.doubts.append(f"{item.file}:{item.line} may make it HTTP/1.0: RewriteRule {' '.join(item.args)}")
+    for route in routes if on else []:
+        route.upgrade = route.http11 = False
+
+
+def _judge_request_header(host: VirtualHost, item: Directive, routes: list[Route]) -> None:
+    """What becomes of the headers that a handshake, and the check of a page's origin, need."""
+    words = [word.lower() for word in item.args if word.lower() != "early"]
+    action, name = [*words, "", ""][:2]
+    name = name.rstrip(":")
+    if name not in ("upgrade", "connection", "origin", *_HANDSHAKE):
+        return
+    where = f"{item.file}:{item.line}"
+    if action != "unset" or len(words) > 2:
+        if name != "connection":  # httpd makes that one anew
+            host.doubts.append(f"{where} depends on a condition, or changes it: RequestHeader {' '.join(item.args)}")
+    elif name == "origin":
+        host.stops.append(f"{where} takes the Origin of pages out: RTC does not share its answers with them")
+    else:
+        for route in routes:
+            route.upgrade = False
+
+
+def _judge_answer_header(host: VirtualHost, item: Directive) -> None:
+    """Whether an ``Access-Control-Allow-Origin`` comes once, for the site's pages. ``always`` is a table of its own."""
+    always = item.args[0].lower() == "always" if item.args else False
+    words = [word.lower() for word in item.args[1 if always or item.args[:1] == ["onsuccess"] else 0 :]]
+    where, action = f"{item.file}:{item.line}", "".join(words[:1])
+    if "".join(words[1:2]).rstrip(":") != _SHARING:
+        return
+    value = "".join(words[2:3])
+    if len(words) > 3 or "%" in value or value.startswith("expr="):
+        if action.startswith("edit") or always or action in ("add", "append", "merge"):
+            host.doubts.append(f"{where} may change RTC's Access-Control-Allow-Origin: Header {' '.join(item.args)}")
+    elif action in ("add", "append", "merge") or (always and action in ("set", "setifempty")):
+        host.stops.append(f"{where} adds an Access-Control-Allow-Origin to RTC's own")
+    elif action == "unset" and not always:
+        host.stops.append(f"{where} takes RTC's Access-Control-Allow-Origin out")
+    elif action.startswith("edit"):
+        host.doubts.append(f"{where} changes RTC's Access-Control-Allow-Origin: Header {' '.join(item.args)}")
+    elif action == "set" and value not in (
+        "*",
+        *(scheme + name.lower() for scheme in _PAGES for name in host.names),
+    ):
+        host.stops.append(f"{where} shares RTC's answers with other pages: Header {' '.join(item.args)}")

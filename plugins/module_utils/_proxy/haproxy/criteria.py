@@ -130,7 +130,7 @@ def _meets(words: tuple[str, ...], request: Request) -> bool | None:
         return None
     if not text:  # what a request does not have is like nothing
         return False
-    return _compare(way or method, text, texts, nocase or ",lower" in converters)
+    return compare(way or method, text, texts, nocase or ",lower" in converters)
 
 
 def _read_header(name: str, request: Request) -> str | None:
@@ -186,7 +186,8 @@ def _read_criterion(words: tuple[str, ...]) -> tuple[str, str, str, str, bool, l
     return match.group(1).lower(), (match.group(2) or "").lower(), match.group(3), way, nocase, values
 
 
-def _compare(way: str, text: str, values: list[str], nocase: bool) -> bool | None:
+def compare(way: str, text: str, values: list[str], nocase: bool) -> bool | None:
+    """Whether a text is like one of the values, by a way of comparing (``-m``); ``None``: unknown."""
     if way == "found":
         return bool(text)
     fold = str.lower if nocase else str

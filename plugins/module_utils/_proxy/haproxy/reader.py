@@ -313,6 +313,11 @@ class _FrontendReader:
                 found.loose = found.loose or (next(rest, ""), word) != ("str", "-m")
             elif not re.fullmatch(r"-[iM-]|--", word):
                 values.append(word)
+        if words and _HOST.match(words[0]) and _is_regular(words):
+            values = [_read_plain_name(value) for value in values]
+            if "" in values or not values:  # no name that could be shown
+                found.other = True
+                return
         if words and _HOST.match(words[0]):
             found.names = list(dict.fromkeys([*found.names, *(re.sub(r":\d+$", "", value) for value in values)]))
             found.seen.append("name")
@@ -327,6 +332,18 @@ class _FrontendReader:
             found.seen.append("path")
         else:
             found.other = True
+
+
+def _is_regular(words: list[str]) -> bool:
+    """Whether a criterion compares by regular expressions."""
+    return "_reg(" in words[0] or ("reg" in words and words[words.index("reg") - 1] == "-m")
+
+
+def _read_plain_name(pattern: str) -> str:
+    """The name that a regular expression stands for, with or without a port; "" for more than one."""
+    text = re.sub(r"\(:(?:\\d|\[0-9\])[+*]\)\?|:\d+$", "", re.sub(r"^\^|\$$", "", pattern))
+    plain = text.replace("\\.", ".")
+    return plain if re.fullmatch(r"[\w.-]+", plain) and "." in plain else ""
 
 
 def _describe_stickiness(section: Section) -> str:

@@ -10,7 +10,8 @@ of other things is not known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import criteria
@@ -22,6 +23,13 @@ _SHARING = "access-control-allow-origin"
 _ENDS = {"auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit", "use-service"}
 _PASSES = {"accept", "allow"}
 _CHANGES = {"set-path", "set-pathq", "set-uri", "replace-path", "replace-pathq", "replace-uri", "set-method", "lua"}
+_HEADER_ACTIONS = ("add-header", "del-header", "set-header", "replace-header", "replace-value")
+_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version")  # RFC 6455, 4.1
+_ANSWERED = ("upgrade", _SHARING)  # HAProxy computes a missing Sec-WebSocket-Accept itself
+_NEEDED = ("connection", "upgrade", "origin", *_HANDSHAKE)
+# What answers in place of a server that does not; a file may have any status.
+_PAGES = ("errorfile", "errorfiles", "errorloc", "errorloc302", "errorloc303", "http-error")
+_FEW_CONNECTIONS = 10  # a page has about five, and other people come besides
 _LEGACY = ("reqrep", "reqirep", "reqdeny", "reqideny", "reqtarpit", "reqitarpit", "reqdel", "reqidel")  # before 2.1
 # Lines that act on requests, in the order in which HAProxy looks at them.
 _RULES = (("tcp-request", "connection"), ("tcp-request", "content"), ("block",), ("http-request",), ("redirect",))
@@ -58,6 +66,8 @@ def follow(host: VirtualHost, config: HaproxyConfig, section: Section, passes: l
             for kind in _RULES:
                 _judge_rules(host, passes, scope, kind, request)
         _judge_others(host, scope)
+        _judge_answers(host, passes, scope, requests)
+        host.pages = host.pages or _find_page(scope)
         host.sources += _list_by_address(scope, requests)
     for found in (host.doubts, host.stops, host.sources):
         found[:] = list(dict.fromkeys(found))
@@ -100,13 +110,13 @@ def _judge_others(host: VirtualHost, scope: Section) -> None:
     if is_disabled(scope):
         host.stops.append(f"{scope.file}:{scope.line} {scope.kind} {scope.name} is disabled")
     _judge_servers(host, scope)
+    _judge_checks(host, scope)
+    for line in scope.all("maxconn"):
+        if scope.kind in ("frontend", "listen") and _is_few("".join(line.words[1:2])):
+            host.sources.append(f"{line.file}:{line.line} {' '.join(line.words)}")
     for line in scope.all("bind", inherit=False):
         if "accept-proxy" in line.words:
             host.sources.append(f"{line.file}:{line.line} expects the PROXY protocol of a proxy before it")
-    for line in _list_answers(scope):
-        host.stops.append(
-            f"{line.file}:{line.line} changes RTC's Access-Control-Allow-Origin: {' '.join(line.words[1:2])}"
-        )
     for line in scope.all("stats", "uri"):
         if PATH.startswith("".join(line.words[2:3]) or "/"):
             host.stops.append(f"{line.file}:{line.line} {' '.join(line.words)} takes its requests")
@@ -115,6 +125,13 @@ def _judge_others(host: VirtualHost, scope: Section) -> None:
             host.doubts.append(f"{line.file}:{line.line} {' '.join(line.words)} may take its requests")
     for line in (line for keyword in _LEGACY for line in scope.all(keyword)):
         host.doubts.append(f"{line.file}:{line.line} {' '.join(line.words)} changes requests"[:160])
+
+
+def _find_page(scope: Section) -> str:
+    for line in (line for keyword in _PAGES for line in scope.all(keyword)):
+        if line.words[0] == "errorfiles" or {"502", "503", "504"} & set(line.words):
+            return f"{line.file}:{line.line} {' '.join(line.words[:3])}"
+    return ""
 
 
 def _list_by_address(scope: Section, requests: list[Request]) -> Iterator[str]:
@@ -139,6 +156,34 @@ def _is_address(word: str) -> bool:
     return word == "src" or word.startswith("src,")
 
 
+def _judge_checks(host: VirtualHost, scope: Section) -> None:
+    """Checks of health that ask for something that RTC may not answer: HAProxy takes the server out then.
+
+    The check by which RTC is asked for what its clients ask is right, and so is a connection alone.
+    """
+    asked = [line for line in scope.all("option") if line.words[1:2] and line.words[1].endswith(("chk", "-check"))]
+    asks = asked[-1:] if asked and asked[-1].words[1:] != ["tcp-check"] else []
+    whole = " ".join(" ".join(line.words) for line in [*asks, *scope.all("http-check")])
+    steps = [*scope.all("tcp-check"), *scope.all("http-check")]
+    for line in scope.all("server", inherit=False):
+        options = list_options(scope, line)
+        if is_out(options) or not is_on(options, "check", "agent-check"):
+            continue
+        where = f"{line.file}:{line.line}"
+        ports = [value for word, value in zip(options, options[1:]) if word == "port"]
+        if (asks or steps) and not (PATH in whole and "EIO=" in whole):
+            first = [*asks, *steps][0]
+            host.doubts.append(f"{where} is out where its check fails: {' '.join(first.words)}"[:160])
+        elif ports and not "".join(line.words[2:3]).endswith(f":{ports[-1]}"):
+            host.doubts.append(f"{where} is out where its check fails: port {ports[-1]}")
+        elif {"addr", "check-ssl", "agent-check", "check-send-proxy", "check-proto", "observe"} & set(options):
+            host.doubts.append(f"{where} is out where its check fails: {' '.join(line.words)}"[:160])
+
+
+def _is_few(text: str) -> bool:
+    return text.isdigit() and 0 < int(text) < _FEW_CONNECTIONS
+
+
 def _judge_servers(host: VirtualHost, scope: Section) -> None:
     for line in scope.all("server", inherit=False):
         options = list_options(scope, line)
@@ -149,15 +194,43 @@ def _judge_servers(host: VirtualHost, scope: Section) -> None:
             host.stops.append(f"{where} speaks the PROXY protocol to the service")
         if [value for word, value in zip(options, options[1:]) if word == "proto"][-1:] == ["h2"]:
             host.stops.append(f"{where} speaks HTTP/2 to the service")
+        if [value for word, value in zip(options, options[1:]) if word == "ws"][-1:] == ["h2"]:
+            host.doubts.append(f"{where} speaks HTTP/2 with WebSockets to the service")
+        most = [value for word, value in zip(options, options[1:]) if word == "maxconn"][-1:]
+        if _is_few("".join(most)):
+            host.sources.append(f"{where} {' '.join(line.words)}"[:160])
 
 
-def _list_answers(scope: Section) -> Iterator[Line]:
-    """Lines that add one more header to RTC's answers that browsers take once, or take it out."""
+def _judge_answers(
+    host: VirtualHost, passes: list[tuple[Line | None, Route]], scope: Section, requests: list[Request]
+) -> None:
+    """Lines that make something else of RTC's answers; an ``Access-Control-Allow-Origin`` comes once, for its pages."""
+    pages = ["*", *(scheme + name.lower() for name in host.names for scheme in ("http://", "https://"))]
     for line in (*scope.all("http-response"), *scope.all("http-after-response"), *scope.all("rspadd")):
         words = [word.lower() for word in line.words]
-        added = "".join(words[1:2]).startswith(_SHARING) if words[0] == "rspadd" else False
-        if added or words[1:3] in (["add-header", _SHARING], ["del-header", _SHARING]):
-            yield line
+        where = f"{line.file}:{line.line}"
+        held = [criteria.holds(scope, line.words, request) for request in requests]
+        action, value = "".join(words[1:2]), "".join(words[3:4])
+        if set(held) == {False}:
+            continue
+        if words[0] == "rspadd" and action.startswith(_SHARING):
+            host.stops.append(f"{where} changes RTC's Access-Control-Allow-Origin: {action}")
+        elif action in _ENDS:
+            sure = set(held) == {True}
+            (host.stops if sure else host.doubts).append(f"{where} {' '.join(line.words)}"[:160])
+            if sure:
+                return
+        elif action in _PASSES:
+            return
+        elif action in _HEADER_ACTIONS and len(words) > 2:
+            names = _names(action, line.words[2:], _ANSWERED)
+            if "upgrade" in names and action == "del-header" and True in held:
+                _take_upgrade(passes)
+            elif _SHARING in names and (action != "set-header" or value not in pages):
+                constant = action == "set-header" and "%" not in value and len(pages) > 1
+                sure = constant or action in ("add-header", "del-header")
+                words_shown = f"{where} changes RTC's Access-Control-Allow-Origin: {action} {value}".rstrip()
+                (host.stops if sure and None not in held else host.doubts).append(words_shown)
 
 
 def _judge_rules(
@@ -191,14 +264,61 @@ def _judge_rules(
             host.doubts.append(where)
         elif action in _CHANGES:
             host.doubts.append(f"{where} changes paths")
-        elif words[:1] == ["upgrade"] and action in ("del-header", "set-header", "replace-header"):
-            # Header Connection counts no more when rules are looked at.
-            kept = action == "set-header" and words[1:2] == ["websocket"]
-            if holds and request.upgrade and action != "replace-header":
+        elif action in _HEADER_ACTIONS and words:
+            _judge_header(host, passes, where, action, rest[1:], request if holds else None)
+            changes_name = action not in ("add-header", "del-header") and words[0] == "host"
+            if changes_name and section.kind != "backend" and _asks_for_names(section):
+                host.doubts.append(f"{where} changes the name that other rules see")
+
+
+def _judge_header(
+    host: VirtualHost, passes: list[tuple[Line | None, Route]], where: str, action: str, words: list[str],
+    request: Request | None,
+) -> None:  # fmt: skip
+    """What becomes of the headers that a handshake, and the check of a page's origin, need.
+
+    :param request: that the rule holds for; ``None``: perhaps.
+    """
+    for name in _names(action, words):
+        value = "".join(words[1:2]).lower()
+        gone = action == "del-header"
+        if name == "origin" and gone and request:
+            host.stops.append(f"{where} takes the Origin of pages out: RTC does not share its answers with them")
+        elif name == "connection":
+            # HAProxy makes that one anew of what it knows by then; but "close" counts.
+            if request and request.upgrade and not gone and "upgrade" not in value:
+                _take_upgrade(passes)
+            elif not request and not gone:
+                host.doubts.append(f"{where} may change a WebSocket's Connection")
+        elif name == "upgrade":
+            kept = action == "set-header" and value == "websocket"
+            if request and request.upgrade and action in ("del-header", "set-header"):
                 for _line, route in passes:
                     route.upgrade = route.upgrade and kept
-            elif bool(request.upgrade) != kept:
+            elif not request or bool(request.upgrade) != kept:
                 host.doubts.append(f"{where} may change a WebSocket's Upgrade")
+        elif name in _HANDSHAKE and gone and request:
+            _take_upgrade(passes)
+        elif name in (*_HANDSHAKE, "origin"):
+            host.doubts.append(f"{where} changes what RTC is asked")
+
+
+def _asks_for_names(section: Section) -> bool:
+    """Whether it chooses by the name in the header Host."""
+    lines = [*section.all("use_backend"), *section.all("acl")]
+    return any(re.search(r"hdr\w*\(host", word, re.IGNORECASE) for line in lines for word in line.words)
+
+
+def _take_upgrade(passes: list[tuple[Line | None, Route]]) -> None:
+    for _line, route in passes:
+        route.upgrade = False
+
+
+def _names(action: str, words: list[str], needed: Iterable[str] = _NEEDED) -> list[str]:
+    """Which of some headers a rule is about, names in lower case: "del-header" takes a way to compare them too."""
+    way = words[2] if action == "del-header" and words[1:2] == ["-m"] and len(words) > 2 else ""
+    # Its own names of headers are in small letters, and only a whole name is compared without regard to that.
+    return [name for name in needed if criteria.compare(way, name, words[:1], way in ("", "str")) is not False]
 
 
 def _choose(host: VirtualHost, section: Section, request: Request) -> Line | str | None:

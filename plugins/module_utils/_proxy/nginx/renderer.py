@@ -162,6 +162,9 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
         "proxy_set_header X-Forwarded-Host $http_host;",
         "proxy_set_header X-Forwarded-Port $server_port;",
         "proxy_redirect off;",
+        # What the http block may have for all: answers of one person kept for others, or as files.
+        "proxy_cache off;",
+        "proxy_store off;",
         f"proxy_connect_timeout {target.connect_seconds}s;",
         f"proxy_read_timeout {target.seconds}s;",
         f"proxy_send_timeout {target.seconds}s;",

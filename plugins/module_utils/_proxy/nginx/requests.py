@@ -110,7 +110,8 @@ def _map(value: str, item: Directive) -> str:
     if any(name in ("include", "hostnames") for name, _result in rows):
         raise UnknownError(item.args[-1])
     for key, result in rows:
-        if key.lower() == value.lower() and key != "default":
+        plain = key[1:] if key.startswith("\\") else key  # so that "\default" and "\~x" are what they look like
+        if plain.lower() == value.lower() and key not in ("default", "volatile"):
             return result
     for key, result in rows:
         if key.startswith("~"):

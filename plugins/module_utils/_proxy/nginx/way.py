@@ -21,6 +21,11 @@ _SHARING = "access-control-allow-origin"
 _PROGRAMS = re.compile(
     r"(?:server_rewrite|rewrite|access|content)_by_lua(?:_block|_file)?|js_(?:access|content)|auth_jwt"
 )
+# Without them no WebSocket is opened: what a client asks with, and what it is answered (RFC 6455, 4.1).
+_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version")
+_LENGTHS = {"content-length": ("$content_length", "$http_content_length"), "transfer-encoding": ("",)}
+# A page has about five connections, and other people may come from the same address.
+_FEW_CONNECTIONS, _SMALL_BODY = 10, 64 * 1024
 _OTHER_ANSWERS = re.compile(
     r"(?:fastcgi|uwsgi|scgi|grpc|memcached)_pass|empty_gif|stub_status|.*content_by_lua.*|js_content"
 )
@@ -55,9 +60,14 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
                 route.upgrade = False
     for scope in {id(scope): scope for scope in (server, inner or server)}.values():
         _judge_rewriting(host, scope, asked)
+    for item in _find(scopes, "error_page"):
+        if {"502", "503", "504"} & set(item.args[:-1]):
+            host.pages = f"{item.file}:{item.line} error_page {' '.join(item.args)}"
     _judge_access(host, scopes, inner)
     _judge_kind(host, scopes, inner)
-    _judge_sharing(host, scopes)
+    _judge_sent(host, scopes, sent, [route for _item, route in passes])
+    _judge_limits(host, scopes, http)
+    _judge_sharing(host, scopes, asked[0])
 
 
 def judge_stream(host: VirtualHost, scopes: list[Directive]) -> None:
@@ -228,9 +238,17 @@ def _judge_kind(host: VirtualHost, scopes: list[Directive], inner: Directive | N
     for item in _find(scopes, "internal"):
         if inner is not None and inner.args[:1] and not inner.args[0].startswith("@"):
             host.stops.append(f"{item.file}:{item.line} internal: nobody is served from outside")
-    for item in _find(scopes, "proxy_method", "proxy_pass_request_body"):
-        if item.args not in (["on"], ["$request_method"]):
-            host.doubts.append(f"{item.file}:{item.line} changes requests: {item.name} {' '.join(item.args)}")
+    for name in ("proxy_method", "proxy_pass_request_body", "proxy_set_body"):
+        for item in _find(scopes, name):
+            if item.args not in (["on"], ["$request_method"], ["$request_body"]):
+                host.doubts.append(f"{item.file}:{item.line} changes requests: {item.name} {' '.join(item.args)}")
+    kept = [item for item in _find(scopes, "proxy_cache") if item.args != ["off"]]
+    for item in _find(scopes, "proxy_ignore_headers"):
+        if kept and "cache-control" in " ".join(item.args).lower():  # by which RTC says that nothing is to be kept
+            host.doubts.append(f"{item.file}:{item.line} keeps answers: {item.name} {' '.join(item.args)}")
+    types = " ".join(word for item in _find(scopes, "sub_filter_types") for word in item.args)
+    for item in _find(scopes, "sub_filter") if re.search(r"\*|text/plain", types) else ():
+        host.doubts.append(f"{item.file}:{item.line} changes answers: sub_filter {' '.join(item.args)}")
 
 
 def _list_asking(scopes: list[Directive]) -> Iterator[Directive]:
@@ -241,10 +259,86 @@ def _list_asking(scopes: list[Directive]) -> Iterator[Directive]:
         yield from _find(scopes, name)
 
 
-def _judge_sharing(host: VirtualHost, scopes: list[Directive]) -> None:
+def _judge_sent(host: VirtualHost, scopes: list[Directive], sent: dict[str, str], routes: list[Route]) -> None:
+    """What becomes of the headers that a handshake, the check of a page's origin, and a POST need."""
+    where = next((item for scope in reversed(scopes) for item in scope.all("proxy_set_header")), None)
+    place = f"{where.file}:{where.line}" if where else ""
+    for name, value in sent.items():
+        given = value.lower() == "$http_" + name.replace("-", "_")
+        if name in _HANDSHAKE and not value:
+            for route in routes:
+                route.upgrade = False
+        elif name == "origin" and not value:
+            host.stops.append(f"{place} takes the Origin of pages out: RTC does not share its answers with them")
+        elif (name in (*_HANDSHAKE, "origin") and not given) or value not in _LENGTHS.get(name, (value,)):
+            host.doubts.append(f"{place} changes what RTC is asked: {name} {value}".rstrip())
+    for item in _find(scopes, "proxy_hide_header"):
+        if "".join(item.args).lower() in ("sec-websocket-accept", "upgrade"):
+            for route in routes:
+                route.upgrade = False
+
+
+def _judge_limits(host: VirtualHost, scopes: list[Directive], http: Directive) -> None:
+    """Limits that RTC's clients reach at once, or when they are a few."""
+    for kind in ("conn", "req"):
+        if any(item.args == ["on"] for item in _find(scopes, f"limit_{kind}_dry_run")):
+            continue
+        for item in _find(scopes, f"limit_{kind}"):
+            words = f"{item.file}:{item.line} {item.name} {' '.join(item.args)}"
+            if kind == "req":
+                host.doubts.append(f"{words} refuses what comes too fast")
+            elif item.args[1:2] and _read_size(item.args[1]) < _FEW_CONNECTIONS:
+                host.sources.append(words)
+    for item in _find(scopes, "client_max_body_size")[-1:]:
+        if 0 < _read_size("".join(item.args)) < _SMALL_BODY:
+            host.sources.append(
+                f"{item.file}:{item.line} client_max_body_size {' '.join(item.args)}: of short messages"
+            )
+    ends = {(upstream.host, upstream.port) for route in host.routes for upstream in route.upstreams}
+    for item in [item for pool in http.all("upstream") for item in pool.all("server")]:
+        most = next((word[10:] for word in item.args if word.startswith("max_conns=")), "")
+        known = any(item.args[0] == f"{name}:{port}" for name, port in ends) if item.args else False
+        if known and 0 < _read_size(most) < _FEW_CONNECTIONS:
+            host.sources.append(f"{item.file}:{item.line} server {' '.join(item.args)}")
+
+
+def _read_size(text: str) -> int:
+    """A number of nginx, or a size such as "1m"; 0 for another."""
+    match = re.fullmatch(r"(\d{1,12})([kKmMgG]?)", text)
+    return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()] if match else 0
+
+
+def _judge_sharing(host: VirtualHost, scopes: list[Directive], request: Request) -> None:
     hiding = [item for item in _find(scopes, "proxy_hide_header") if _SHARING in " ".join(item.args).lower()]
     added = [item for item in _find(scopes, "add_header") if item.args[:1] and item.args[0].lower() == _SHARING]
-    for item in [] if hiding else added:
-        host.stops.append(f"{item.file}:{item.line} adds an Access-Control-Allow-Origin to RTC's own")
+    for item in added:
+        where, values = f"{item.file}:{item.line}", _compute_sharing(host, item, request)
+        if values is None and hiding:
+            host.doubts.append(f"{where} computes an Access-Control-Allow-Origin: {' '.join(item.args)}")
+        elif values is None or (values and not hiding):
+            host.stops.append(f"{where} adds an Access-Control-Allow-Origin to RTC's own")
+        elif hiding and not values:
+            host.stops.append(f"{where} takes RTC's Access-Control-Allow-Origin out")
+        elif hiding and not values & {"*", *_list_pages(host)} and not _list_pages(host):
+            host.doubts.append(f"{where} shares RTC's answers with some pages: {' '.join(item.args)}")
+        elif hiding and not values & {"*", *_list_pages(host)}:
+            host.stops.append(f"{where} shares RTC's answers with other pages: {' '.join(item.args)}")
     for item in [] if added else hiding:
         host.stops.append(f"{item.file}:{item.line} takes RTC's Access-Control-Allow-Origin out")
+
+
+def _list_pages(host: VirtualHost) -> list[str]:
+    """Origins of the pages that a site may have."""
+    names = [name.lower() for name in host.names if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", name)]
+    return [f"{scheme}://{name}" for name in names for scheme in ("https", "http")]
+
+
+def _compute_sharing(host: VirtualHost, item: Directive, request: Request) -> set[str] | None:
+    """The header's values for the site's own pages: nginx leaves an empty one out. ``None``: unknown."""
+    found = set()
+    for page in _list_pages(host) or [request.values["http_origin"]]:
+        try:
+            found.add(Request({**request.values, "http_origin": page}, request.maps).compute("".join(item.args[1:2])))
+        except requests.UnknownError:
+            return None
+    return {value.lower() for value in found if value}

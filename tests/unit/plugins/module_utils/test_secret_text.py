@@ -171,6 +171,18 @@ def test_the_rest_stays_to_the_letter(text):
     assert mask_text(text) == text
 
 
+def test_what_an_entity_stands_for():
+    """XML: the value of a secret may stand in the DOCTYPE, and be made of others there."""
+    text = (
+        '<!DOCTYPE Server [<!ENTITY port "8090"><!ENTITY half "hunter2"> <!ENTITY pass \'&half;hunter2\'>]>\n'
+        '<Server><Connector keystorePass="&pass;" port="&port;"/></Server>\n'
+    )
+    masked = mask_text(text)
+    assert "hunter2" not in masked
+    assert '<!ENTITY port "8090">' in masked
+    assert mask_text(masked) == masked
+
+
 def test_lines_stay_apart():
     text = 'password=\nport=8080\nkeystorePass="hunter2"\nport="9"\n'
     assert mask_text(text) == f'password=\nport=8080\nkeystorePass={MASK}\nport="9"\n'

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import re
 import socket
 import threading
 
@@ -15,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen, Route, Upstream, VirtualHost
 
 NAME = "wiki.example.com"
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 OPEN = '0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}'
 
 
@@ -113,6 +117,36 @@ def test_other_answers(server, answer, outcome, words):
     assert (found.polling, found.outcome) == (outcome, outcome)
     assert words in found.words
     assert "secret" not in found.words
+
+
+@pytest.mark.parametrize(("pages", "outcome"), [("", "stopped"), ("/etc/nginx/x:1 error_page 502 /50x.html", "down")])
+def test_a_page_for_an_upstream_that_does_not_answer(server, pages, outcome):
+    """It comes with any status: that of the page is "404" where the file is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = Upstream("http", "127.0.0.1", listener.getsockname()[1])
+    port, _seen = server(lambda request: http(404))
+    found = passage.ask(passage.Question(NAME, "127.0.0.1", port, pages=pages), [nobody])
+    assert (found.polling, found.outcome) == (outcome, outcome)
+    assert pages in found.words
+    there, _seen = server(polling_alone(OPEN, ORIGIN))
+    answering = [Upstream("http", "127.0.0.1", there)]
+    assert passage.ask(passage.Question(NAME, "127.0.0.1", port, pages=pages), answering).outcome == "stopped"
+
+
+@pytest.mark.parametrize("missing", ["", "Upgrade", "Sec-WebSocket-Accept"])
+def test_what_browsers_ask_of_a_handshake(server, missing):
+    def answer(request):
+        key = re.search("Sec-WebSocket-Key: (.*)\r", request)
+        if not key:
+            return http(200, "ok" if request.startswith("POST") else OPEN, ORIGIN)
+        accept = base64.b64encode(hashlib.sha1((key[1] + GUID).encode()).digest()).decode()
+        lines = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if name != missing)
+        return f"HTTP/1.1 101 Switching Protocols\r\n{head}\r\n\x81{chr(len(OPEN))}{OPEN}"
+
+    port, _seen = server(answer)
+    found = passage.ask(passage.Question(NAME, "127.0.0.1", port))
+    assert (found.polling, found.websocket) == ("passed", "stopped" if missing else "passed")
 
 
 def test_nobody_listens():

@@ -84,3 +84,35 @@ def test_what_cannot_be_followed_to_its_end_is_said(host, rootfs):
     host.write(f"{SETTINGS}/a.service", "[Service]\nExecStart=/opt/run.sh\n")
     assert service_units.find(rootfs, "a").directories == []
     assert "run each other too often" in rootfs.unreadable[f"{SETTINGS}/a.service"]
+
+
+UNIT = "[Service]\nEnvironment=A=1 B=2\nEnvironmentFile=/etc/old.env\n{}\nExecStart=/opt/jira/bin/start-jira.sh -fg\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", {"A": "1", "B": "2", "OLD": "1"}),
+        ("EnvironmentFile=", {"A": "1", "B": "2"}),
+        ("EnvironmentFile=\nEnvironmentFile=/etc/new.env", {"A": "1", "B": "2", "NEW": "1"}),
+        ("EnvironmentFile=%E/new.env", {"A": "1", "B": "2", "OLD": "1", "NEW": "1"}),
+        ("UnsetEnvironment=A OLD", {"B": "2"}),
+        ("UnsetEnvironment=A=1 B=1", {"B": "2", "OLD": "1"}),
+        ("UnsetEnvironment=A\nUnsetEnvironment=", {"A": "1", "B": "2", "OLD": "1"}),
+        ("Environment=D=%S/jira", {"A": "1", "B": "2", "OLD": "1", "D": "/var/lib/jira"}),
+    ],
+)
+def test_what_is_left_of_the_environment(host, rootfs, line, expected):
+    """In a drop-in file, as administrators change the units of others (systemd.exec(5))."""
+    for name in ("old", "new"):
+        host.write(f"/etc/{name}.env", f"{name.upper()}=1\n")
+    host.write(f"{SETTINGS}/jira.service", UNIT.format(""))
+    host.write(f"{SETTINGS}/jira.service.d/local.conf", f"[Service]\n{line}\n")
+    assert service_units.find(rootfs, "jira").environment == expected
+
+
+@pytest.mark.parametrize("command", ["/opt/jira/bin/start-jira.sh -fg", "@/opt/jira/bin/start-jira.sh 'a name' -fg"])
+def test_the_name_that_a_program_gets(host, rootfs, command):
+    """systemd.service(5): after "@" the second word is no argument."""
+    host.write(f"{SETTINGS}/jira.service", f"[Service]\nExecStart=-{command}\n")
+    assert service_units.find(rootfs, "jira").command == "run"

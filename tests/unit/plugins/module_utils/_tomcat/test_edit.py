@@ -223,6 +223,59 @@ def test_what_is_reported():
     assert not edit((DATA / "confluence.xml").read_bytes(), {"port": "8090"}).changed
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        '<Interceptor className="org.apache.catalina.tribes.group.interceptors.EncryptInterceptor" encryptionKey="hunter2"/>',
+        '<Resource name="mail/Session" mail.smtp.password="hunter2"/>',
+        '<Resource name="jdbc/wiki" url="jdbc:mysql://db/wiki?user=wiki&amp;password=hunter2"/>',
+        '<Resource name="jdbc/wiki" url="jdbc:postgresql://wiki:hunter2@db/wiki"/>',
+        '<Resource name="jdbc/wiki" connectionProperties="user=wiki;password=hunter2;"/>',
+        '<Environment name="db.password" type="java.lang.String" value="hunter2"/>',
+        '<Valve className="com.example.Sso" clientSecret="hunter2" apiKey="hunter2"/>',
+        "<!-- keystorePass=hunter2 -->",
+        "<!-- the password: hunter2 -->",
+    ],
+)
+def test_no_secret_around_the_connector_is_in_the_diff(around):
+    """A diff has three lines around each change."""
+    result = edit((HEAD + around + '<Connector port="1"/>' + REST).encode(), {"proxyName": "wiki.example.com"})
+    assert b"hunter2" in result.data
+    for text in (result.text_before, result.text_after):
+        assert "hunter2" not in text
+        assert "<Connector" in text
+    assert 'proxyName="wiki.example.com"' in result.text_after
+
+
+@pytest.mark.parametrize(
+    ("tag", "asked", "written"),
+    [
+        ('<Connector Port="1" ProxyName="old"/>', {"proxyName": "new"}, '<Connector Port="1" ProxyName="new"/>'),
+        ('<Connector Port="1" ProxyName="old"/>', {"proxyName": "old"}, '<Connector Port="1" ProxyName="old"/>'),
+        ('<Connector port="1" ProxyName="old"/>', {"proxyName": None}, '<Connector port="1"/>'),
+        (
+            '<Connector port="1" proxyName="a" ProxyName="b"/>',
+            {"proxyName": "new"},
+            '<Connector port="1" proxyName="a" ProxyName="new"/>',
+        ),
+        (
+            '<Connector port="1" ProxyName="b" proxyName="a"/>',
+            {"proxyName": "new"},
+            '<Connector port="1" ProxyName="b" proxyName="new"/>',
+        ),
+        ('<Connector port="1" ProxyName="b" proxyName="a"/>', {"proxyName": None}, '<Connector port="1"/>'),
+        ('<Connector port="1" proxyname="x"/>', {"proxyname": None}, '<Connector port="1"/>'),
+    ],
+)
+def test_names_in_other_letters(tag, asked, written):
+    """``ProxyName`` sets what ``proxyName`` sets, and the later one counts: tried with Tomcat 9.0.98."""
+    result = edit((HEAD + tag + REST).encode(), asked)
+    assert result.data.decode() == HEAD + written + REST
+    name = next(iter(asked))
+    assert result.after.get(name) == asked[name]
+    assert result.changed == (tag != written)
+
+
 def test_secrets_are_masked_in_the_diff_and_changes_of_them_show():
     tag = '<Connector port="1" keystorePass=\'old-secret\' keyPass = "two"/><!-- keystorePass="comment-secret" -->'
     result = edit((HEAD + tag + REST).encode(), {"keystorePass": "new-secret"})

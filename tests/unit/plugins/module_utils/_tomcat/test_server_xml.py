@@ -398,3 +398,32 @@ def test_encodings_that_cannot_be_kept(data, message):
 def test_what_is_not_tomcats(text, message):
     with pytest.raises(connectors.NotTomcat, match=message):
         server_xml.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "usual"),
+    [
+        ("ProxyName", "proxyName"),
+        ("proxyName", "proxyName"),
+        ("SSLEnabled", "SSLEnabled"),
+        ("sSLEnabled", "SSLEnabled"),
+        ("URIEncoding", "URIEncoding"),
+        ("Port", "port"),
+        ("className", "className"),
+        ("proxyname", "proxyname"),
+        ("_x", "_x"),
+    ],
+)
+def test_the_usual_spelling(text, usual):
+    assert connectors.spell(text) == usual
+
+
+def test_attributes_in_other_letters_are_read():
+    tag = '<Connector Port="8090" Scheme="https" sSLEnabled="true" ProxyName="a" proxyName="b" RedirectPort="1"/>'
+    model = server_xml.parse(f'<Server Port="7"><Service>{tag}</Service></Server>'.encode())
+    (found,) = model.connectors
+    assert (found.port, found.value("scheme"), found.is_tls, found.redirect_port) == (8090, "https", True, 1)
+    assert found.attributes == {
+        "port": "8090", "scheme": "https", "SSLEnabled": "true", "proxyName": "b", "redirectPort": "1",
+    }  # fmt: skip
+    assert model.shutdown_port == 7

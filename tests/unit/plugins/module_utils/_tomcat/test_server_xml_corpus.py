@@ -80,7 +80,7 @@ def check_file(path):
     assert len(indexes) == len(model.connectors)
     checked = 0
     for connector, index in zip(model.connectors, indexes):
-        assert connector.attributes == nodes[index][2]
+        assert connector.attributes == connectors.spell_all(nodes[index][2])
         for asked in [] if connector.is_ajp else EDITS:
             new = edit_connector(model, connector, asked).data
             check_edit(data, new, nodes, index, asked)
@@ -89,6 +89,8 @@ def check_file(path):
 
 
 def check_edit(old, new, nodes, index, asked):
+    there = {name.lower(): name for name in nodes[index][2] if name[1:] in [other[1:] for other in asked]}
+    asked = {there.get(name.lower(), name): value for name, value in asked.items()}  # one has Server=" "
     attributes = {**nodes[index][2], **asked}
     expected = list(nodes)
     expected[index] = ("Connector", None, {name: value for name, value in attributes.items() if value is not None})
