@@ -172,7 +172,7 @@ def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> No
 
 
 def _resolve_all(element: connectors.Element) -> dict[str, str]:
-    return {name: element.value(name) for name in element.attributes}
+    return {name: property_sources.resolve(value, element.properties)[0] for name, value in element.attributes.items()}
 
 
 def _describe_connector(model: connectors.ConnectorElement, base: str) -> Connector:
