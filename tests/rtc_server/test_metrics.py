@@ -204,6 +204,7 @@ async def test_a_journal_that_refuses_and_a_server_that_drains(site: Site, scrap
     for number in range(1, 10_000):
         if (await client.ask("change", {"project": "p", "id": str(number), "data": 1})).get("code") == "unavailable":
             break
+        await asyncio.sleep(0.02)  # fewer than a user may send, however long it takes
     found = await scraper.scrape()
     assert (found['rtc_journal_up{kind="sqlite"}'], found["rtc_ready"], found["rtc_draining"]) == (0, 0, 0)
     await site.service.drain()
