@@ -83,7 +83,7 @@ def sites(request, daemon, upstream, run_module, tmp_path, monkeypatch):
     found.stopped = set()
     monkeypatch.setattr(seen, "_OLD_SECONDS", 0.3)
 
-    def see(vhost, address):
+    def see(vhost, address, _pages):
         outcome = "stopped" if vhost.site in found.stopped else "passed" if found.is_served(vhost.site) else "down"
         return make_passage(vhost, address, outcome)
 
@@ -208,7 +208,7 @@ class TestCertificates:
     def plain(self, sites, monkeypatch):
         """Nobody asks for RTC in the clear."""
         monkeypatch.setattr(
-            proxy_vhost, "_see", lambda vhost, address: make_passage(
+            proxy_vhost, "_see", lambda vhost, address, _pages: make_passage(
                 vhost, address, "stopped" if vhost.site in sites.stopped else "passed"
             ),
         )  # fmt: skip

@@ -17,6 +17,8 @@ import dataclasses
 import os
 import re
 import socket
+import time
+import urllib.request
 from pathlib import Path
 
 import aiohttp
@@ -106,6 +108,17 @@ class Bench:
             server.write("/etc/apache2/sites-enabled/variants.conf", listens + text)
         server.start()
         self.daemons.append(server)
+
+    def await_checks(self):
+        """Until HAProxy has asked again those servers that it took for down while RTC did not run."""
+        end = time.monotonic() + 30
+        for row in [row for row in self.rows if "RTC check" in row.text]:
+            url = f"http://{row.address}:{self.port}/socket.io/?EIO=4&transport=polling"
+            while True:
+                with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+                    break
+                assert time.monotonic() < end, f"{row.name}: HAProxy does not see that RTC runs"
+                time.sleep(0.05)  # between two attempts
 
     def judge(self):
         """The plan's verdict on each row."""
@@ -281,6 +294,7 @@ def test_verdicts_are_the_truth(bench):
     """While RTC runs the daemons' answers decide; before, these and what was read."""
     for server in bench.servers:
         server.start()
+    bench.await_checks()
     context = bench.certificates.context()
     asyncio.run(visit_all(bench.rows, bench.port, context))
     wrong, untold = compare("RTC runs", bench.rows, bench.judge())

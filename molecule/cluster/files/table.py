@@ -88,7 +88,7 @@ class Round:
 
     @property
     def name(self) -> str:
-        return f"{self.kind}, Confluence {self.protocols['confluence']}"
+        return f"{self.kind}, Confluence {self.protocols['confluence']}, Jira {self.protocols['jira']}"
 
     @property
     def sites(self) -> list[Site]:
@@ -368,6 +368,9 @@ def main() -> int:
         (OUT / "rows.txt").write_text("\n".join([*sites, *rows, ""]))  # what there is, where the rest does not come
 
     for number, current in enumerate(rounds):
+        before = rounds[number - 1] if number else current
+        if before.protocols != current.protocols:  # what Tomcat says of TLS holds until the sites are gone
+            hosts.play("site", before.variables(**{node: {"rtc_state": "absent"} for node in NODES}))
         if number or options.rounds:
             hosts.renew("front")  # RTC426: another kind is not installed beside the one of before
         chosen = [one for one in steps(current, store, nodes) if one.short or options.steps or not IS_SHORT]
