@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import re
 from collections.abc import Iterator
@@ -80,18 +81,27 @@ async def _paths(port: int) -> list[bytes]:
 
 async def _ask(port: int, *pieces: bytes) -> bytes:
     """What is answered to bytes that come in these pieces; the connection may stay open."""
+    for pause in (0.01, 0.1, 1.0):
+        # What is sent after the server has hung up takes the answer away (RFC 9112, 9.6): then more slowly.
+        with contextlib.suppress(ConnectionResetError):
+            return await _ask_once(port, pause, *pieces)
+    return await _ask_once(port, PATIENCE, *pieces)
+
+
+async def _ask_once(port: int, pause: float, *pieces: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     reading = asyncio.ensure_future(reader.readuntil(b"\r\n\r\n"))
     try:
         for piece in pieces:
             writer.write(piece)
-            await asyncio.wait({reading}, timeout=0.01)  # so that they are not read at once
-            if reading.done():  # what is sent after the server has hung up takes the answer away (RFC 9112, 9.6)
+            await asyncio.wait({reading}, timeout=pause)  # so that they are not read at once
+            if reading.done():
                 break
         head = await asyncio.wait_for(reading, PATIENCE)
         size = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         return head + await asyncio.wait_for(reader.readexactly(int(size[1]) if size else 0), PATIENCE)
     finally:
+        reading.cancel()
         writer.transport.abort()
 
 
