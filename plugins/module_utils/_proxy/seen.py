@@ -31,7 +31,8 @@ _LOOPBACK = {sockets.ALL4: "127.0.0.1", sockets.ALL6: "::1"}
 _NGINX = re.compile(
     r"auth_basic|auth_request|auth_jwt|deny|limit_(?:conn|req)|ssl_verify_client|proxy_(?:ignore|hide|pass)_headers?"
     r"|proxy_(?:set_body|method|pass_request_\w+|cache|store|bind|limit_rate)|sub_filter|client_max_body_size|limit_rate"
-    r"|add_(?:before|after)_body|ssl_reject_handshake|large_client_header_buffers|more_(?:set|clear)_headers|modsecurity|perl_|js_|proxy_intercept_errors|error_page|.*_by_lua(?:_block|_file)?"
+    r"|add_(?:before|after)_body|ssl_reject_handshake|large_client_header_buffers|more_(?:set|clear)_headers"
+    r"|modsecurity|perl_|js_|proxy_intercept_errors|error_page|.*_by_lua(?:_block|_file)?"
 )
 _APACHE = re.compile(
     r"auth\w+|require|deny|proxyremote\w*|proxyblock|proxyerroroverride|sslverifyclient|sslrequire\w*|redirect\w*"

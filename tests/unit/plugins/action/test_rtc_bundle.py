@@ -28,11 +28,17 @@ def test_without_options_all_that_is_promised():
     assert len(combine(None, "")) == 10
 
 
-@pytest.mark.parametrize(("pythons", "machines"), [
-        ("3.9", "x86_64"), ("3.15", None), ("three", None), (None, "s390x"),
+@pytest.mark.parametrize(
+    ("pythons", "machines"),
+    [
+        ("3.9", "x86_64"),
+        ("3.15", None),
+        ("three", None),
+        (None, "s390x"),
         (3, None),  # not all of them
         (None, True),
-    ])  # fmt: skip
+    ],
+)
 def test_what_there_is_no_server_for_is_refused(pythons, machines):
     with pytest.raises(BundleError, match=r"Choose among 3\.10, "):
         combine(pythons, machines)

@@ -188,9 +188,13 @@ def test_what_was_moved_is_put_away_after_a_kill(with_journal, monkeypatch, step
     assert (result["changed"], result["calls"], count_moves(with_journal)) == (False, [], 1)
 
 
+def fail(_directory):
+    raise RtcError("no.")
+
+
 def test_what_was_moved_is_put_away_with_an_instance_that_goes(with_journal, monkeypatch):
     with monkeypatch.context() as killed:
-        killed.setattr(moving, "put_away", lambda _directory: (_ for _ in ()).throw(RtcError("no.")))
+        killed.setattr(moving, "put_away", fail)
         assert move(with_journal)["failed"]
     with_journal.run(state="absent")
     assert list_state(with_journal)[0] == "kept.db" and list(with_journal.secret.parent.iterdir()) == []

@@ -145,7 +145,7 @@ def test_nginx_connects_anew_for_each_session(tmp_path, monkeypatch):
     host = Host("nginx", tmp_path / "nginx", monkeypatch)
     host.write(plan("nginx", upstreams=ACTIVE))
     pools = {text.split("{")[0].strip(): "keepalive" in text for text in host.text().split("\nupstream ")[1:]}
-    assert list(pools.values()) == [False, *[True for _ in ACTIVE]], pools
+    assert list(pools.values()) == [False, *[True] * len(ACTIVE)], pools
 
 
 @pytest.mark.parametrize(
