@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import B
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import SHARING
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 # Asks for RTC through a virtual host, at an address, with what answers there in place of an upstream that does not:
@@ -36,10 +37,10 @@ _NGINX = re.compile(
 )
 _APACHE = re.compile(
     r"auth\w+|require|deny|proxyremote\w*|proxyblock|proxyerroroverride|sslverifyclient|sslrequire\w*|redirect\w*"
-    r"|proxypass(?:match)?|proxyset|sethandler|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*|setenv|browsermatch\w*|setoutputfilter"
+    r"|proxypass(?:match)?|proxyset|sethandler|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*"
+    r"|setenv|browsermatch\w*|setoutputfilter"
 )
 _ENVIRONMENT = ("force-proxy-request-1.0", "proxy-nokeepalive", "proxy-sendcl", "nokeepalive", "downgrade-1.0")
-_SHARING = "access-control-allow-origin"
 _PLACES = ("location", "locationmatch", "proxy", "proxymatch", "if")
 
 
@@ -105,7 +106,7 @@ def _list_obstacles(backend: Backend, vhost: VhostPlan) -> Iterator[str]:
         blocks = [item for item in directives if item.name == "http"]
         found = [item for block in blocks or [Directive("http", [], "", 0, directives)] for item in block.block or []]
         for item in found:
-            shares = item.name in ("add_header", "more_set_headers") and _SHARING in " ".join(item.args).lower()
+            shares = item.name in ("add_header", "more_set_headers") and SHARING in " ".join(item.args).lower()
             if (_NGINX.fullmatch(item.name) or shares) and not is_managed(item.file):
                 yield _describe(item)
     elif backend.kind == "apache":
@@ -114,7 +115,7 @@ def _list_obstacles(backend: Backend, vhost: VhostPlan) -> Iterator[str]:
             if item.name in ("setenv", "setenvif", "setenvifnocase", "browsermatch", "browsermatchnocase"):
                 counts = any(name in words for name in _ENVIRONMENT)
             elif item.name in ("header", "requestheader"):
-                counts = any(name in words for name in (_SHARING, "upgrade", "connection", "origin"))
+                counts = any(name in words for name in (SHARING, "upgrade", "connection", "origin"))
             else:
                 counts = bool(_APACHE.fullmatch(item.name)) and words not in ("all granted", "all denied")
             if counts and not is_managed(item.file):

@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import wa
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import ApacheConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import FEW_CONNECTIONS
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ajp": 8009, "h2": 443, "h2c": 80}
 _URL = re.compile(r"(\w+)://(\[[^\]]*\]|[^/:%$]*)(?::(\d+))?(.*)$")
@@ -24,7 +25,6 @@ _ELSEWHERE = ("proxy", "directory", "limit", "limitexcept")  # not for requests 
 _GUARDS = ("require", "authtype", "deny", "satisfy", "setenvif", "sslrequire", "sslrequiressl", "sslverifyclient")
 # In this order rules are looked at: mod_rewrite's of the server, ProxyPass in sections, ProxyPass of the server.
 _RANK = 100000
-_FEW_CONNECTIONS = 10  # a page has about five, and other people come besides
 _MEMBER_PATH = "path of a member"  # no option has this name
 _ALWAYS, _REWRITTEN, _IN_SECTION, _IN_SERVER = (number * _RANK for number in range(4))
 _PLACES = ("location", "locationmatch", "proxy", "if", "directory", "limit", "limitexcept", "else", "elseif")
@@ -226,7 +226,7 @@ class _HostReader:
         self.passes.append((item, route))
         self.beneath[id(route)] = member.get(_MEMBER_PATH, "")
         most = {**member, **options}.get("max", "")
-        if most.isdigit() and 0 < int(most) < _FEW_CONNECTIONS:
+        if most.isdigit() and 0 < int(most) < FEW_CONNECTIONS:
             self.host.sources.append(f"{item.file}:{item.line} {item.name} {' '.join(item.args)}"[:160])
 
     def share_worker(self, url: str, options: dict[str, str], pattern: bool = False) -> dict[str, str]:

@@ -17,10 +17,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, Vi
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import access, conditions
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import HANDSHAKE, PATH, SHARING
 
-_SHARING = "access-control-allow-origin"
-_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version")  # RFC 6455, 4.1
 _HTTP10 = "force-proxy-request-1.0"
 _PAGES = ("http://", "https://")
 _FLAGS = ("nocanon", "interpolate", "noquery")
@@ -197,7 +195,7 @@ def _judge_request_header(host: VirtualHost, item: Directive, routes: list[Route
     words = [word.lower() for word in item.args if word.lower() != "early"]
     action, name = [*words, "", ""][:2]
     name = name.rstrip(":")
-    if name not in ("upgrade", "connection", "origin", *_HANDSHAKE):
+    if name not in ("upgrade", "connection", "origin", *HANDSHAKE):
         return
     where = f"{item.file}:{item.line}"
     if action != "unset" or len(words) > 2:
@@ -215,7 +213,7 @@ def _judge_answer_header(host: VirtualHost, item: Directive) -> None:
     always = item.args[0].lower() == "always" if item.args else False
     words = [word.lower() for word in item.args[1 if always or item.args[:1] == ["onsuccess"] else 0 :]]
     where, action = f"{item.file}:{item.line}", "".join(words[:1])
-    if "".join(words[1:2]).rstrip(":") != _SHARING:
+    if "".join(words[1:2]).rstrip(":") != SHARING:
         return
     value = "".join(words[2:3])
     if len(words) > 3 or "%" in value or value.startswith("expr="):

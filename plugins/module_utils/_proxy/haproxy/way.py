@@ -17,19 +17,21 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, Vi
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import criteria
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.criteria import Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import HaproxyConfig, Line, Section
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import (
+    FEW_CONNECTIONS,
+    HANDSHAKE,
+    PATH,
+    SHARING,
+)
 
-_SHARING = "access-control-allow-origin"
 _ENDS = {"auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit", "use-service"}
 _PASSES = {"accept", "allow"}
 _CHANGES = {"set-path", "set-pathq", "set-uri", "replace-path", "replace-pathq", "replace-uri", "set-method", "lua"}
 _HEADER_ACTIONS = ("add-header", "del-header", "set-header", "replace-header", "replace-value")
-_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version")  # RFC 6455, 4.1
-_ANSWERED = ("upgrade", _SHARING)  # HAProxy computes a missing Sec-WebSocket-Accept itself
-_NEEDED = ("connection", "upgrade", "origin", *_HANDSHAKE)
+_ANSWERED = ("upgrade", SHARING)  # HAProxy computes a missing Sec-WebSocket-Accept itself
+_NEEDED = ("connection", "upgrade", "origin", *HANDSHAKE)
 # What answers in place of a server that does not; a file may have any status.
 _PAGES = ("errorfile", "errorfiles", "errorloc", "errorloc302", "errorloc303", "http-error")
-_FEW_CONNECTIONS = 10  # a page has about five, and other people come besides
 _LEGACY = ("reqrep", "reqirep", "reqdeny", "reqideny", "reqtarpit", "reqitarpit", "reqdel", "reqidel")  # before 2.1
 # Lines that act on requests, in the order in which HAProxy looks at them.
 _RULES = (("tcp-request", "connection"), ("tcp-request", "content"), ("block",), ("http-request",), ("redirect",))
@@ -181,7 +183,7 @@ def _judge_checks(host: VirtualHost, scope: Section) -> None:
 
 
 def _is_few(text: str) -> bool:
-    return text.isdigit() and 0 < int(text) < _FEW_CONNECTIONS
+    return text.isdigit() and 0 < int(text) < FEW_CONNECTIONS
 
 
 def _judge_servers(host: VirtualHost, scope: Section) -> None:
@@ -213,7 +215,7 @@ def _judge_answers(
         action, value = "".join(words[1:2]), "".join(words[3:4])
         if set(held) == {False}:
             continue
-        if words[0] == "rspadd" and action.startswith(_SHARING):
+        if words[0] == "rspadd" and action.startswith(SHARING):
             host.stops.append(f"{where} changes RTC's Access-Control-Allow-Origin: {action}")
         elif action in _ENDS:
             sure = set(held) == {True}
@@ -226,7 +228,7 @@ def _judge_answers(
             names = _names(action, line.words[2:], _ANSWERED)
             if "upgrade" in names and action == "del-header" and True in held:
                 _take_upgrade(passes)
-            elif _SHARING in names and (action != "set-header" or value not in pages):
+            elif SHARING in names and (action != "set-header" or value not in pages):
                 constant = action == "set-header" and "%" not in value and len(pages) > 1
                 sure = constant or action in ("add-header", "del-header")
                 words_shown = f"{where} changes RTC's Access-Control-Allow-Origin: {action} {value}".rstrip()
@@ -297,9 +299,9 @@ def _judge_header(
                     route.upgrade = route.upgrade and kept
             elif not request or bool(request.upgrade) != kept:
                 host.doubts.append(f"{where} may change a WebSocket's Upgrade")
-        elif name in _HANDSHAKE and gone and request:
+        elif name in HANDSHAKE and gone and request:
             _take_upgrade(passes)
-        elif name in (*_HANDSHAKE, "origin"):
+        elif name in (*HANDSHAKE, "origin"):
             host.doubts.append(f"{where} changes what RTC is asked")
 
 

@@ -14,18 +14,19 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, requests
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.requests import Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import (
+    FEW_CONNECTIONS,
+    HANDSHAKE,
+    PATH,
+    SHARING,
+)
 
-_SHARING = "access-control-allow-origin"
 # What decides by a program whether a request is served, or where it goes; it holds for the blocks within too.
 _PROGRAMS = re.compile(
     r"(?:server_rewrite|rewrite|access|content)_by_lua(?:_block|_file)?|js_(?:access|content)|auth_jwt"
 )
-# Without them no WebSocket is opened: what a client asks with, and what it is answered (RFC 6455, 4.1).
-_HANDSHAKE = ("sec-websocket-key", "sec-websocket-version")
 _LENGTHS = {"content-length": ("$content_length", "$http_content_length"), "transfer-encoding": ("",)}
-# A page has about five connections, and other people may come from the same address.
-_FEW_CONNECTIONS, _SMALL_BODY = 10, 64 * 1024
+_SMALL_BODY = 64 * 1024
 _OTHER_ANSWERS = re.compile(
     r"(?:fastcgi|uwsgi|scgi|grpc|memcached)_pass|empty_gif|stub_status|.*content_by_lua.*|js_content"
 )
@@ -265,12 +266,12 @@ def _judge_sent(host: VirtualHost, scopes: list[Directive], sent: dict[str, str]
     place = f"{where.file}:{where.line}" if where else ""
     for name, value in sent.items():
         given = value.lower() == "$http_" + name.replace("-", "_")
-        if name in _HANDSHAKE and not value:
+        if name in HANDSHAKE and not value:
             for route in routes:
                 route.upgrade = False
         elif name == "origin" and not value:
             host.stops.append(f"{place} takes the Origin of pages out: RTC does not share its answers with them")
-        elif (name in (*_HANDSHAKE, "origin") and not given) or value not in _LENGTHS.get(name, (value,)):
+        elif (name in (*HANDSHAKE, "origin") and not given) or value not in _LENGTHS.get(name, (value,)):
             host.doubts.append(f"{place} changes what RTC is asked: {name} {value}".rstrip())
     for item in _find(scopes, "proxy_hide_header"):
         if "".join(item.args).lower() in ("sec-websocket-accept", "upgrade"):
@@ -287,7 +288,7 @@ def _judge_limits(host: VirtualHost, scopes: list[Directive], http: Directive) -
             words = f"{item.file}:{item.line} {item.name} {' '.join(item.args)}"
             if kind == "req":
                 host.doubts.append(f"{words} refuses what comes too fast")
-            elif item.args[1:2] and _read_size(item.args[1]) < _FEW_CONNECTIONS:
+            elif item.args[1:2] and _read_size(item.args[1]) < FEW_CONNECTIONS:
                 host.sources.append(words)
     for item in _find(scopes, "client_max_body_size")[-1:]:
         if 0 < _read_size("".join(item.args)) < _SMALL_BODY:
@@ -298,7 +299,7 @@ def _judge_limits(host: VirtualHost, scopes: list[Directive], http: Directive) -
     for item in [item for pool in http.all("upstream") for item in pool.all("server")]:
         most = next((word[10:] for word in item.args if word.startswith("max_conns=")), "")
         known = any(item.args[0] == f"{name}:{port}" for name, port in ends) if item.args else False
-        if known and 0 < _read_size(most) < _FEW_CONNECTIONS:
+        if known and 0 < _read_size(most) < FEW_CONNECTIONS:
             host.sources.append(f"{item.file}:{item.line} server {' '.join(item.args)}")
 
 
@@ -309,8 +310,8 @@ def _read_size(text: str) -> int:
 
 
 def _judge_sharing(host: VirtualHost, scopes: list[Directive], request: Request) -> None:
-    hiding = [item for item in _find(scopes, "proxy_hide_header") if _SHARING in " ".join(item.args).lower()]
-    added = [item for item in _find(scopes, "add_header") if item.args[:1] and item.args[0].lower() == _SHARING]
+    hiding = [item for item in _find(scopes, "proxy_hide_header") if SHARING in " ".join(item.args).lower()]
+    added = [item for item in _find(scopes, "add_header") if item.args[:1] and item.args[0].lower() == SHARING]
     for item in added:
         where, values = f"{item.file}:{item.line}", _compute_sharing(host, item, request)
         if values is None and hiding:
