@@ -76,7 +76,7 @@ def made(name: str, sources: list[Path], make: Callable[[Path], None]) -> Path:
 def generator(tls: bool = False) -> Path:
     """The compiled generator. The one with TLS is a program of its own: the other needs no OpenSSL. Raises
     UnavailableError."""
-    sources = [HERE / "gen.c", HERE / "gen_tls.h", HERE / "gen_runs.h"]
+    sources = [HERE / "gen.c", HERE / "gen_tls.h", HERE / "gen_runs.h", HERE / "gen_options.h"]
 
     def make(folder: Path) -> None:
         tool(
