@@ -60,6 +60,8 @@ async def test_a_backup_never_replaces_a_file(path: Path, tmp_path: Path) -> Non
             backup.back_up(str(path), str(path))
         with pytest.raises(JournalError, match="No such file"):
             backup.back_up(str(path), str(tmp_path / "none" / "copy.db"))
+        with pytest.raises(JournalError, match="File name too long"):
+            backup.back_up(str(path), str(tmp_path / ("x" * 300)))
         backup.back_up(str(path), str(tmp_path / "copy.db"))
         assert sorted(file.name for file in tmp_path.glob("copy*")) == ["copy.db"]
         assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600

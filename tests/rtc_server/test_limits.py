@@ -252,3 +252,22 @@ async def test_what_the_server_fails_at_is_not_counted(tmp_path: Path) -> None:
         site.service.handlers.draining = True
         assert {(await change(ann, n, 1))["code"] for n in range(50)} == {"draining"}
         assert not ann.closed.is_set()
+
+
+async def test_what_parsers_of_others_give_up_on_reaches_nobody(tmp_path: Path) -> None:
+    """Change, presence and snapshot; and the connection stays: who sends it learns why."""
+    deep = json.loads("[" * 201 + "]" * 201)
+    async with running(tmp_path) as site:
+        ann, bob = await site.connect(), await site.connect(token("bob"))
+        for client in (ann, bob):
+            assert (await client.ask("join", {"project": "p"}))["ok"]
+        assert (await ann.ask("change", {"project": "p", "id": "1", "data": deep[0]}))["revision"] == 1
+        answers = [
+            await ann.ask("change", {"project": "p", "id": "2", "data": deep}),
+            await ann.ask("presence", {"project": "p", "state": deep}),
+            await ann.ask("snapshot", {"project": "p", "revision": 1, "data": deep}),
+        ]
+        assert [(a["ok"], a["code"], a["limit"]) for a in answers] == [(False, "invalid", 200)] * 3
+        assert (await ann.ask("change", {"project": "p", "id": "2", "data": 2}))["revision"] == 2
+        await eventually(lambda: [b["data"] for name, b in bob.events if name == "change"] == [deep[0], 2])
+        assert not [name for name, _ in bob.events if name in ("presence", "closing")]

@@ -70,9 +70,11 @@ class Tokens:
 
     def follow(self, old: Tokens, seconds: float) -> bool:
         """Take the place of others. Theirs that are not among ours let in for so many seconds yet; whether there are
-        such. What those took over from others stays until its own time."""
+        such. What those took over from others stays until its own time, but no longer than that: with 0 seconds, as for
+        a key that has leaked, nobody else's lets in, however it was taken out of use."""
         now = _read_clock()
-        self._earlier = [one for one in old._earlier if one[1] > now]
+        ends = [(one, min(until, now + seconds)) for one, until in old._earlier]
+        self._earlier = [one for one in ends if one[1] > now]
         has_other = not set(old.fingerprints) <= set(self.fingerprints) and seconds > 0
         if has_other:
             self._earlier.append((old, now + seconds))

@@ -54,7 +54,7 @@ def back_up(path: str, target: str) -> None:
         raise JournalError(f"{target}: {exc}") from exc
     finally:
         for name in (aside, aside + "-wal", aside + "-shm", aside + "-journal"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # what is wrong with the place was said above
                 os.unlink(name)
 
 
