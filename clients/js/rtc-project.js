@@ -64,6 +64,10 @@ function findWait(answer) {
   return wait === null ? drawWait() : 1000 * wait;
 }
 
+/** Throws for what cannot be sent (a BigInt, what contains itself): it would end the connection, and the next one, and so
+ *  on. @param {any} value */
+const checkJson = (value) => { JSON.stringify(value); };
+
 /** A UUID; pages without TLS have no `crypto.randomUUID`. */
 function makeId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -124,10 +128,16 @@ export class Project {
 
   /** Make a change. It is sent now or as soon as there is a connection, again and again until it is acknowledged.
    *  @param {any} data @param {string} [id] never used twice by one user; made if there is none
-   *  @returns {Promise<number>} its revision, once it is kept; rejected with Refused when it is given up */
+   *  @returns {Promise<number>} its revision, once it is kept; rejected with Refused when it is given up, and with
+   *    another error when it is no JSON */
   submit(data, id = makeId()) {
     if (this._ended) return Promise.reject(this._ended);
     if (this._unsent.has(id)) return Promise.reject(new Error(`a change ${id} is under way`));
+    try {
+      checkJson(data);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const unsent = this._add({ id, data, since: null });
     this._send();
     return unsent.outcome.promise;
@@ -142,6 +152,7 @@ export class Project {
 
   /** Tell the others where one is. The latest state counts, and those between may be left out. @param {any} state */
   present(state) {
+    checkJson(state);
     this._presence = state;
     this._presenceIsNew = true;
     this._sendPresence();
@@ -164,6 +175,7 @@ export class Project {
   /** Keep the state after a revision (the latest one that the listener got).
    *  @param {any} data @param {number} [revision] @returns {Promise<number>} the snapshot's revision */
   async keepSnapshot(data, revision = this.revision) {
+    checkJson(data);
     return (await this._ask("snapshot", { project: this.name, revision, data })).revision;
   }
 

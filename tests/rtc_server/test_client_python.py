@@ -162,6 +162,33 @@ async def test_what_is_refused_for_good_is_told(server: Server) -> None:
         assert refused.value.code == "forbidden"
 
 
+def _contain_itself() -> list[Any]:
+    found: list[Any] = []
+    found.append(found)
+    return found
+
+
+NO_JSON = {
+    "nan": float("nan"), "infinite": {"at": float("-inf")}, "set": {1, 2}, "bytes": [b"x"], "digits": 10**5000,
+    "endless": _contain_itself(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", NO_JSON.values(), ids=NO_JSON)
+async def test_what_is_no_json_is_told_at_once_and_costs_nothing(server: Server, data: Any) -> None:
+    """The server would hang up on it, or the library would not send it; after each reconnection again."""
+    async with someone(server.url) as (_client, ann, page):
+        with pytest.raises(ValueError, match="cannot be sent as JSON"):
+            ann.submit(data, "x")
+        with pytest.raises(ValueError, match="cannot be sent as JSON"):
+            ann.present({"at": data})
+        with pytest.raises(ValueError, match="cannot be sent as JSON"):
+            await ann.keep_snapshot(data, 0)
+        assert ann.save()["pending"] == []
+        assert await ann.submit(1, "x") == 1
+        assert page.lives == 1 and page.state == ["x"]
+
+
 async def test_a_rate_is_waited_for(tmp_path: Path) -> None:
     """The server says when; nobody is refused twice, or it would be closed for that."""
     async with running(tmp_path, limits={"changes_per_second": 50, "changes_burst": 5}) as site:

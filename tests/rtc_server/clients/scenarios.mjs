@@ -102,6 +102,20 @@ const scenarios = {
     await assert.rejects(eve.client.join("q", {}), { code: "forbidden" });
   },
 
+  async "what is no JSON is told at once and costs nothing"() {
+    const states = [], endless = [];
+    endless.push(endless);
+    const { project, page } = await someone("ann", { onStatus: ({ state }) => states.push(state) });
+    for (const data of [1n, { at: [2n] }, endless]) {
+      await assert.rejects(project.submit(data, "x"), TypeError);
+      assert.throws(() => project.present(data), TypeError);
+      await assert.rejects(project.keepSnapshot(data, 0), TypeError);
+    }
+    assert.deepEqual(project.save().pending, []);
+    assert.equal(await project.submit(1, "x"), 1);
+    assert.deepEqual([page.state, states], [["x"], ["connecting", "connected"]]);
+  },
+
   async "a rate is waited for"() {
     const states = [];
     const { project, page } = await someone("ann", { window: 1, onStatus: ({ state }) => states.push(state) });

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .wire import Change, Member, Pending, Refused, Saved, Snapshot, draw_wait, find_wait, read_refusal
+from .wire import Change, Member, Pending, Refused, Saved, Snapshot, check_json, draw_wait, find_wait, read_refusal
 
 if TYPE_CHECKING:
     from .client import Client
@@ -95,6 +95,8 @@ class Project:
 
         :param id: never used twice by one user; made if there is none.
         :return: its revision, once it is kept; fails with Refused when it is given up.
+
+        Raises ValueError for data that are no JSON.
         """
         if self._ended is not None:
             raise self._ended
@@ -111,7 +113,9 @@ class Project:
         return Saved(epoch=self.epoch, revision=self.revision, pending=pending)
 
     def present(self, state: Any) -> None:
-        """Tell the others where one is. The latest state counts, and those between may be left out."""
+        """Tell the others where one is. The latest state counts, and those between may be left out. Raises ValueError
+        for one that is no JSON."""
+        check_json(state)
         self._presence, self._presence_is_new = state, True
         self._send_presence()
 
@@ -126,7 +130,9 @@ class Project:
             more = page["more"] and since > before
 
     async def keep_snapshot(self, data: Any, revision: int | None = None) -> int:
-        """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision."""
+        """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision.
+        Raises ValueError for data that are no JSON."""
+        check_json(data)
         body = {"project": self.name, "revision": self.revision if revision is None else revision, "data": data}
         return int((await self._ask("snapshot", body))["revision"])
 
@@ -275,6 +281,7 @@ class Project:
     # --- what goes ----------------------------------------------------------------------------
 
     def _add(self, pending: Pending) -> _Unsent:
+        check_json(pending["data"])
         outcome: asyncio.Future[int] = self._loop.create_future()
         outcome.add_done_callback(lambda done: done.cancelled() or done.exception())  # the listener was told, too
         unsent = self._unsent[pending["id"]] = _Unsent(pending, outcome)
