@@ -189,6 +189,15 @@ async def test_what_is_no_json_is_told_at_once_and_costs_nothing(server: Server,
         assert page.lives == 1 and page.state == ["x"]
 
 
+async def test_many_large_changes_get_through_polling(server: Server) -> None:
+    """As after some time without a connection. The library sends all that it has in one request, and a server takes
+    ``limits.payload_bytes`` in one."""
+    async with someone(server.url, transports=["polling"]) as (_client, ann, page):
+        outcomes = [ann.submit("x" * 150_000, f"c{number}") for number in range(12)]
+        assert await asyncio.gather(*outcomes) == list(range(1, 13))
+        assert page.lives == 1 and page.state == [f"c{number}" for number in range(12)]
+
+
 async def test_a_rate_is_waited_for(tmp_path: Path) -> None:
     """The server says when; nobody is refused twice, or it would be closed for that."""
     async with running(tmp_path, limits={"changes_per_second": 50, "changes_burst": 5}) as site:

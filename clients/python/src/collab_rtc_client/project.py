@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .wire import Change, Member, Pending, Refused, Saved, Snapshot, check_json, draw_wait, find_wait, read_refusal
+from .wire import Change, Member, Pending, Refused, Saved, Snapshot, draw_wait, find_wait, measure_json, read_refusal
 
 if TYPE_CHECKING:
     from .client import Client
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Under way at the same time, or one change. What is under way may all be in one request of polling, and a server takes
+# 1,000,000 in one (limits.payload_bytes).
+MOST_BYTES = 500_000
 PRESENCE_PAUSE = 0.05  # seconds between two states of presence; the newest one is always sent in the end
 
 
@@ -57,6 +60,7 @@ class _Unsent:
     def __init__(self, pending: Pending, outcome: asyncio.Future[int]) -> None:
         self.pending = pending
         self.outcome = outcome
+        self.size = measure_json(pending["data"])
         self.on: Connection | None = None
 
 
@@ -115,7 +119,7 @@ class Project:
     def present(self, state: Any) -> None:
         """Tell the others where one is. The latest state counts, and those between may be left out. Raises ValueError
         for one that is no JSON."""
-        check_json(state)
+        measure_json(state)
         self._presence, self._presence_is_new = state, True
         self._send_presence()
 
@@ -132,7 +136,7 @@ class Project:
     async def keep_snapshot(self, data: Any, revision: int | None = None) -> int:
         """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision.
         Raises ValueError for data that are no JSON."""
-        check_json(data)
+        measure_json(data)
         body = {"project": self.name, "revision": self.revision if revision is None else revision, "data": data}
         return int((await self._ask("snapshot", body))["revision"])
 
@@ -281,7 +285,6 @@ class Project:
     # --- what goes ----------------------------------------------------------------------------
 
     def _add(self, pending: Pending) -> _Unsent:
-        check_json(pending["data"])
         outcome: asyncio.Future[int] = self._loop.create_future()
         outcome.add_done_callback(lambda done: done.cancelled() or done.exception())  # the listener was told, too
         unsent = self._unsent[pending["id"]] = _Unsent(pending, outcome)
@@ -292,7 +295,11 @@ class Project:
         connection = self._client.connection
         if connection is None or not self._live.is_set() or self._again is not None:
             return
+        size = 0
         for unsent in itertools.islice(self._unsent.values(), self._client.window):
+            size += unsent.size
+            if MOST_BYTES < size != unsent.size:
+                break
             if unsent.on is None:
                 self._send_one(connection, unsent)
 

@@ -73,10 +73,11 @@ def read_refusal(answer: Mapping[str, Any]) -> Refused:
     return Refused(str(answer.get("code")), str(answer.get("message")), answer)
 
 
-def check_json(value: Any) -> None:
-    """Raises ValueError for what cannot be sent. It would end the connection, and the next one, and so on."""
+def measure_json(value: Any) -> int:
+    """About how many bytes are sent. Raises ValueError for what cannot be: it would end the connection, and the next
+    one, and so on."""
     try:
-        json.dumps(value, allow_nan=False)
+        return len(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as exc:
         raise ValueError(f"it cannot be sent as JSON: {exc}") from exc
 
