@@ -136,7 +136,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert config.load(str(file)).server.port == 9083
-    with pytest.raises(config.ConfigError, match="f:2: server.port: must be"):
+    with pytest.raises(config.ConfigError, match=r"f:2: server\.port: must be"):
         config.parse("\ufeff" + GOOD.replace("9083", "0"), "f")
     with pytest.raises(config.ConfigError, match="f:2: is not TOML"):
         config.parse(GOOD.replace("port", "\ufeffport"), "f")

@@ -121,12 +121,12 @@ def test_data_that_others_could_not_parse(data: str, taken: bool) -> None:
     decoded = sio_codec.Decoder(sio_codec.Codec(STRICT), 1 << 20).decode_text(packet)
     assert decoded is not None
     body = read_body(decoded.data)
-    for given in (body, {"data": json.loads(data)}):  # as written, and as in a packet with attachments
+    for either in (body, {"data": json.loads(data)}):  # as written, and as in a packet with attachments
         if taken:
-            read_json(given, "data", 1 << 20)
+            read_json(either, "data", 1 << 20)
             continue
         with pytest.raises(Refusal, match=f"at most {MAX_DEPTH} ") as refused:
-            read_json(given, "data", 1 << 20)
+            read_json(either, "data", 1 << 20)
         assert refused.value.answer["code"] == "invalid" and refused.value.answer["limit"] == MAX_DEPTH
 
 

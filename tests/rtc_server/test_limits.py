@@ -135,6 +135,29 @@ async def test_presence_counts_with_its_bytes(tmp_path: Path) -> None:
         assert answers[2]["code"] == "rate" and answers[2]["limit"] == 1000 and answers[2]["retry_after"] > 0
 
 
+@pytest.mark.parametrize("what", ["history", "join", "snapshot"])
+async def test_reads_of_what_is_not_ascii_count_with_their_bytes(tmp_path: Path, what: str) -> None:
+    """Each of these characters is four."""
+    async with running(tmp_path, limits={"read_bytes_per_second": 10_000, "page_bytes": 20_000}) as site:
+        bob = await site.connect(token("bob"))
+        await bob.ask("join", {"project": "p"})
+        text = "\U0001f600" * 2_000  # as browsers write it, without escapes
+        for n in range(4):
+            await bob.send(f'42["change",{{"project":"p","id":"{n}","data":"{text}"}}]')
+        await bob.until(lambda: len(bob.of("change")) == 4)
+        await bob.send(f'42["snapshot",{{"project":"p","revision":1,"data":"{text}"}}]')
+        ann = await site.connect()
+        assert (await ann.ask("join", {"project": "p", "since": 4}))["ok"]
+        reads = site.service.users["ann"].reads
+        before, now = reads._bytes, time.monotonic()
+        answer = await ann.ask(what, {"project": "p", "since": 2} if what != "snapshot" else {"project": "p"})
+        assert len(answer.get("changes", [1])) == (1 if what == "snapshot" else 2)
+        spent = before + (time.monotonic() - now) * 10_000 - reads._bytes
+        assert spent > (8_000 if what == "snapshot" else 16_000)
+        answer = await ann.ask("history", {"project": "p", "since": 0})
+        assert [c["revision"] for c in answer["changes"]] == [1, 2]  # 16 kB: a third would be beyond the page
+
+
 async def test_reads_count_with_their_bytes(tmp_path: Path) -> None:
     limits = {"read_bytes_per_second": 10_000, "keep_changes": 0}
     async with running(tmp_path, limits=limits) as site:

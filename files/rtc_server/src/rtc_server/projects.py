@@ -19,6 +19,7 @@ from .limits import Allowance
 from .project import Member, Project
 from .refusing import refuse
 from .store_postgres.company import Company
+from .strict_json import count_all_bytes, count_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class Page(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Characters, which nearly are its bytes."""
-        return sum(map(len, self.changes)) + (0 if self.snapshot is None else len(self.snapshot.data))
+        """Bytes."""
+        return count_all_bytes(self.changes) + (0 if self.snapshot is None else count_bytes(self.snapshot.data))
 
 
 class Projects:
@@ -126,7 +127,7 @@ class Projects:
         texts = project.tail.after(start)
         if texts is None or len(texts) > self._limits.history_page:
             return None
-        if sum([len(t) for t in texts]) > self._limits.page_bytes:
+        if count_all_bytes(texts) > self._limits.page_bytes:
             return None
         return Page(None, texts, project.revision)
 
@@ -170,8 +171,8 @@ class Projects:
         texts = [project.format_change(c) for c in kept]
         end = kept[-1].revision if kept else start
         meanwhile = project.tail.after(end) or []
-        size = sum(map(len, texts)) + sum(map(len, meanwhile))
-        if len(texts) + len(meanwhile) <= self._limits.history_page and size <= self._limits.page_bytes:
+        number, size = len(texts) + len(meanwhile), count_all_bytes(texts) + count_all_bytes(meanwhile)
+        if number <= self._limits.history_page and size <= self._limits.page_bytes:
             texts += meanwhile
             end += len(meanwhile)
         return Page(snapshot, texts, end)

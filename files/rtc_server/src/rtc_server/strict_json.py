@@ -9,7 +9,7 @@ import json
 import math
 import re
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Any
 
@@ -137,3 +137,8 @@ def is_deeper(text: str, most: int) -> bool:
 def count_bytes(text: str) -> int:
     """Bytes of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode())
+
+
+def count_all_bytes(texts: Iterable[str]) -> int:
+    """Bytes of texts in UTF-8."""
+    return sum([len(text) if text.isascii() else len(text.encode()) for text in texts])
