@@ -64,9 +64,17 @@ function findWait(answer) {
   return wait === null ? drawWait() : 1000 * wait;
 }
 
-/** Throws for what cannot be sent (a BigInt, what contains itself): it would end the connection, and the next one, and so
- *  on. @param {any} value */
-const checkJson = (value) => { JSON.stringify(value); };
+/** A value as it is now, whatever the page does with its own later. Throws for what cannot be sent (a BigInt, what contains
+ *  itself, bytes): it would end the connection, and the next one, and so on. @param {any} value @returns {any} */
+function copyJson(value) {
+  const text = JSON.stringify(value, /** @this {any} @param {string} key @param {any} written */ function (key, written) {
+    const raw = this[key];
+    if (raw instanceof ArrayBuffer || ArrayBuffer.isView(raw) || (typeof Blob !== "undefined" && raw instanceof Blob))
+      throw new TypeError("bytes are no JSON: encode them as text");
+    return written;
+  });
+  return text === undefined ? undefined : JSON.parse(text);
+}
 
 /** A UUID; pages without TLS have no `crypto.randomUUID`. */
 function makeId() {
@@ -133,12 +141,12 @@ export class Project {
   submit(data, id = makeId()) {
     if (this._ended) return Promise.reject(this._ended);
     if (this._unsent.has(id)) return Promise.reject(new Error(`a change ${id} is under way`));
+    let unsent;
     try {
-      checkJson(data);
+      unsent = this._add({ id, data: copyJson(data), since: null });
     } catch (error) {
       return Promise.reject(error);
     }
-    const unsent = this._add({ id, data, since: null });
     this._send();
     return unsent.outcome.promise;
   }
@@ -146,14 +154,13 @@ export class Project {
   /** What `Client.join` needs to go on from here; keep it together with the state, at the same moment.
    *  @returns {Saved} */
   save() {
-    const pending = [...this._unsent.values()].map((unsent) => ({ ...unsent.pending }));
+    const pending = [...this._unsent.values()].map(({ pending: one }) => ({ ...one, data: copyJson(one.data) }));
     return { epoch: this.epoch, revision: this.revision, pending };
   }
 
   /** Tell the others where one is. The latest state counts, and those between may be left out. @param {any} state */
   present(state) {
-    checkJson(state);
-    this._presence = state;
+    this._presence = copyJson(state);
     this._presenceIsNew = true;
     this._sendPresence();
   }
@@ -175,8 +182,8 @@ export class Project {
   /** Keep the state after a revision (the latest one that the listener got).
    *  @param {any} data @param {number} [revision] @returns {Promise<number>} the snapshot's revision */
   async keepSnapshot(data, revision = this.revision) {
-    checkJson(data);
-    return (await this._ask("snapshot", { project: this.name, revision, data })).revision;
+    // It may be sent later, or again, when the state has got further than the revision.
+    return (await this._ask("snapshot", { project: this.name, revision, data: copyJson(data) })).revision;
   }
 
   /** The latest snapshot that is kept. @returns {Promise<Snapshot | null>} */

@@ -189,6 +189,30 @@ async def test_what_is_no_json_is_told_at_once_and_costs_nothing(server: Server,
         assert page.lives == 1 and page.state == ["x"]
 
 
+async def test_what_was_handed_over_stays_as_it_was(server: Server) -> None:
+    """A program goes on working with its objects, and what it made is sent later, or again."""
+    got: list[Any] = []
+    async with someone(server.url) as (_client, ann, _page), someone(server.url, "bob") as (_, bob, page):
+        page.on_change = lambda change, own: got.append(change["data"])  # type: ignore[method-assign]
+        shape = {"x": [1]}
+        outcomes = [ann.submit(shape)]
+        shape["x"].append(2)
+        outcomes.append(ann.submit(shape))
+        shape["x"].append(3)
+        pending = ann.save()["pending"]
+        assert [one["data"] for one in pending] == [{"x": [1]}, {"x": [1, 2]}]
+        pending[1]["data"]["x"].append(4)  # it is shown on top of the state, and worked with
+        assert await asyncio.gather(*outcomes) == [1, 2]
+        await eventually(lambda: got == [{"x": [1]}, {"x": [1, 2]}])
+        state = ["1", "2"]
+        keeping = asyncio.ensure_future(ann.keep_snapshot(state, 2))
+        await asyncio.sleep(0)
+        state.append("3")
+        assert await keeping == 2
+        assert await bob.read_snapshot() == {"revision": 2, "data": ["1", "2"]}
+        assert shape == {"x": [1, 2, 3]}
+
+
 async def test_many_large_changes_get_through_polling(server: Server) -> None:
     """As after some time without a connection. The library sends all that it has in one request, and a server takes
     ``limits.payload_bytes`` in one."""

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .wire import Change, Member, Pending, Refused, Saved, Snapshot, draw_wait, find_wait, measure_json, read_refusal
+from .wire import Change, Member, Pending, Refused, Saved, Snapshot, copy_json, draw_wait, find_wait, read_refusal
 
 if TYPE_CHECKING:
     from .client import Client
@@ -60,7 +61,7 @@ class _Unsent:
     def __init__(self, pending: Pending, outcome: asyncio.Future[int]) -> None:
         self.pending = pending
         self.outcome = outcome
-        self.size = measure_json(pending["data"])
+        pending["data"], self.size = copy_json(pending["data"])
         self.on: Connection | None = None
 
 
@@ -113,14 +114,13 @@ class Project:
 
     def save(self) -> Saved:
         """What :meth:`Client.join` needs to go on from here; keep it together with the state, at the same moment."""
-        pending = [Pending(**unsent.pending) for unsent in self._unsent.values()]
+        pending = [copy.deepcopy(unsent.pending) for unsent in self._unsent.values()]
         return Saved(epoch=self.epoch, revision=self.revision, pending=pending)
 
     def present(self, state: Any) -> None:
         """Tell the others where one is. The latest state counts, and those between may be left out. Raises ValueError
         for one that is no JSON."""
-        measure_json(state)
-        self._presence, self._presence_is_new = state, True
+        self._presence, self._presence_is_new = copy_json(state)[0], True
         self._send_presence()
 
     async def history(self, since: int = 0) -> AsyncIterator[Change]:
@@ -136,7 +136,8 @@ class Project:
     async def keep_snapshot(self, data: Any, revision: int | None = None) -> int:
         """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision.
         Raises ValueError for data that are no JSON."""
-        measure_json(data)
+        # It may be sent later, or again, when the state has got further than the revision.
+        data, _ = copy_json(data)
         body = {"project": self.name, "revision": self.revision if revision is None else revision, "data": data}
         return int((await self._ask("snapshot", body))["revision"])
 

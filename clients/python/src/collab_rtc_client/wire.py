@@ -73,11 +73,12 @@ def read_refusal(answer: Mapping[str, Any]) -> Refused:
     return Refused(str(answer.get("code")), str(answer.get("message")), answer)
 
 
-def measure_json(value: Any) -> int:
-    """About how many bytes are sent. Raises ValueError for what cannot be: it would end the connection, and the next
-    one, and so on."""
+def copy_json(value: Any) -> tuple[Any, int]:
+    """A value as it is now, whatever the program does with its own later, and about how many bytes are sent. Raises
+    ValueError for what cannot be sent: it would end the connection, and the next one, and so on."""
     try:
-        return len(json.dumps(value, allow_nan=False))
+        text = json.dumps(value, allow_nan=False)
+        return json.loads(text), len(text)
     except (TypeError, ValueError, RecursionError) as exc:
         raise ValueError(f"it cannot be sent as JSON: {exc}") from exc
 
