@@ -201,8 +201,8 @@ class Service(SocketServer):
         except TokenError as exc:
             self.refused_connects[exc.code] += 1
             group = group_of(session.handshake.remote)
-            self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s",
-                            session.handshake.remote, exc.code)  # fmt: skip
+            self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s%s",
+                            session.handshake.remote, exc.code, exc.why and f": {exc.why}")  # fmt: skip
             if not self._bad_tokens.take(group, time.monotonic()):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
