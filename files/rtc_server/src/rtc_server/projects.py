@@ -17,11 +17,13 @@ from .engine import Engine, Namespace, PreparedMessage, Socket
 from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
 from .limits import Allowance
 from .project import Member, Project
+from .rarely import Rarely
 from .refusing import refuse
 from .store_postgres.company import Company
 from .strict_json import count_all_bytes, count_bytes
 
 logger = logging.getLogger(__name__)
+_said = Rarely()  # all members come back at once, and again
 
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
@@ -89,7 +91,7 @@ class Projects:
                 self._outdated.discard(name)
                 head = await self.journal.read_head(name)
         except JournalError as exc:
-            logger.error("project cannot be read: %s", exc)
+            _said.log(logger, logging.ERROR, str(exc), "project cannot be read: %s", exc)
             raise self.make_unavailable("the project cannot be read at present; try again") from exc
         finally:
             del self._loading[name]
@@ -150,9 +152,10 @@ class Projects:
                     return self._fit_page(project, snapshot, start, found)
                 snapshot = await self._read_snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
-            logger.error("project cannot be read: %s", exc)
+            _said.log(logger, logging.ERROR, str(exc), "project cannot be read: %s", exc)
             raise self.make_unavailable("the project cannot be read at present; try again") from exc
-        logger.error("the journal of a project has a gap after revision %d: run verify-journal", start)
+        line = "the journal of a project has a gap after revision %d: run verify-journal"
+        _said.log(logger, logging.ERROR, project.name, line, start)
         raise Refusal(UNAVAILABLE, "the project's journal is damaged")
 
     async def _read_snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:

@@ -289,10 +289,10 @@ class Service(SocketServer):
         self._count(connection.identity.user, connection.user, -1)
         logger.debug("user %s disconnected: %s", connection.identity.user, reason)
 
-    @staticmethod
-    def _on_slow(socket: Socket) -> str:
-        connection: Connection = socket.app
-        logger.info("user %s reads too slowly and is disconnected", connection.identity.user)
+    def _on_slow(self, socket: Socket) -> str:
+        user = socket.app.identity.user
+        line = "user %s reads too slowly and is disconnected"
+        self.rarely.log(logger, logging.INFO, ("slow", user), line, user)
         return format_closing("slow")
 
     def disconnect_user(self, name: str) -> int:
