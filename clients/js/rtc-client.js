@@ -15,7 +15,7 @@ export { Project, Refused };
 /** @typedef {import("./rtc-project.js").Snapshot} Snapshot */
 /** @typedef {{state: "connecting" | "connected" | "away" | "closed", reason: string, seconds: number}} Status
  *    When away: `reason`, as `closing` or an error names it (a connection that just broke: `lost`), and seconds until
- *    the next try. */
+ *    the next try; after `disconnected` they are infinite. */
 
 /**
  * @typedef {object} Options
@@ -157,6 +157,12 @@ export class Client {
     return project;
   }
 
+  /** Try now and not later. After an administrator has ended the user's connections (`disconnected`) nothing is tried before
+   *  the user wants it, and the page calls this. */
+  comeBack() {
+    this._wake();
+  }
+
   /** End the connection. Changes that are not acknowledged are given up; see `Project.save`. */
   close() {
     if (!this._running) return;
@@ -196,11 +202,11 @@ export class Client {
         }
       }
       if (!this._running) break;
+      const { promise, resolve } = defer();
+      const timer = wait === Infinity ? undefined : setTimeout(resolve, 1000 * wait); // which takes that for no time
+      this._wake = () => { clearTimeout(timer); resolve(undefined); };
       this._tell("away", reason, wait);
-      await new Promise((resolve) => {
-        const timer = setTimeout(resolve, 1000 * wait);
-        this._wake = () => { clearTimeout(timer); resolve(undefined); };
-      });
+      await promise;
     }
     if (isFirst) onRefused(new Refused("closed", "the client was closed"));
   }
@@ -236,6 +242,7 @@ export class Client {
     for (const project of this._projects.values()) project._pause();
     const [reason, told] = connection.closing || ["lost", null];
     if (reason === "token_expired") this._token = "";
+    if (reason === "disconnected") return [reason, Infinity];
     return [reason, told || this._draw(0)]; // the server spreads its clients; what it leaves open is spread here
   }
 

@@ -64,6 +64,18 @@ function findWait(answer) {
   return wait === null ? drawWait() : 1000 * wait;
 }
 
+/** A value as it is now, whatever the page does with its own later. Throws for what cannot be sent (a BigInt, what contains
+ *  itself, bytes): it would end the connection, and the next one, and so on. @param {any} value @returns {any} */
+function copyJson(value) {
+  const text = JSON.stringify(value, /** @this {any} @param {string} key @param {any} written */ function (key, written) {
+    const raw = this[key];
+    if (raw instanceof ArrayBuffer || ArrayBuffer.isView(raw) || (typeof Blob !== "undefined" && raw instanceof Blob))
+      throw new TypeError("bytes are no JSON: encode them as text");
+    return written;
+  });
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
 /** A UUID; pages without TLS have no `crypto.randomUUID`. */
 function makeId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -124,11 +136,17 @@ export class Project {
 
   /** Make a change. It is sent now or as soon as there is a connection, again and again until it is acknowledged.
    *  @param {any} data @param {string} [id] never used twice by one user; made if there is none
-   *  @returns {Promise<number>} its revision, once it is kept; rejected with Refused when it is given up */
+   *  @returns {Promise<number>} its revision, once it is kept; rejected with Refused when it is given up, and with
+   *    another error when it is no JSON */
   submit(data, id = makeId()) {
     if (this._ended) return Promise.reject(this._ended);
     if (this._unsent.has(id)) return Promise.reject(new Error(`a change ${id} is under way`));
-    const unsent = this._add({ id, data, since: null });
+    let unsent;
+    try {
+      unsent = this._add({ id, data: copyJson(data), since: null });
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this._send();
     return unsent.outcome.promise;
   }
@@ -136,13 +154,13 @@ export class Project {
   /** What `Client.join` needs to go on from here; keep it together with the state, at the same moment.
    *  @returns {Saved} */
   save() {
-    const pending = [...this._unsent.values()].map((unsent) => ({ ...unsent.pending }));
+    const pending = [...this._unsent.values()].map(({ pending: one }) => ({ ...one, data: copyJson(one.data) }));
     return { epoch: this.epoch, revision: this.revision, pending };
   }
 
   /** Tell the others where one is. The latest state counts, and those between may be left out. @param {any} state */
   present(state) {
-    this._presence = state;
+    this._presence = copyJson(state);
     this._presenceIsNew = true;
     this._sendPresence();
   }
@@ -164,7 +182,8 @@ export class Project {
   /** Keep the state after a revision (the latest one that the listener got).
    *  @param {any} data @param {number} [revision] @returns {Promise<number>} the snapshot's revision */
   async keepSnapshot(data, revision = this.revision) {
-    return (await this._ask("snapshot", { project: this.name, revision, data })).revision;
+    // It may be sent later, or again, when the state has got further than the revision.
+    return (await this._ask("snapshot", { project: this.name, revision, data: copyJson(data) })).revision;
   }
 
   /** The latest snapshot that is kept. @returns {Promise<Snapshot | null>} */

@@ -129,6 +129,14 @@ def test_a_token_of_too_many_projects(config: str, capsys: pytest.CaptureFixture
     assert out == "" and "name fewer projects" in err
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "", "1.5", "99999999999"])
+def test_processes_that_are_none(capsys: pytest.CaptureFixture[str], number: str) -> None:
+    """To kill(2), 0 and -1 are the process's own group, and everybody. Nothing is asked of those."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["reload", "--pid", number])
+    assert stopped.value.code == 2 and "--pid" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-1", "x", ""])
 def test_times_that_are_none(config: str, capsys: pytest.CaptureFixture[str], number: str) -> None:
     for command, option, status in (("reload", "--timeout", 2), ("doctor", "--days", 3)):

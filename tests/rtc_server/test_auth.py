@@ -118,6 +118,28 @@ def test_refused(code: str, bearer: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("claim", "why"),
+    [
+        ({"exp": ...}, "it has no exp"),
+        ({"aud": ["other"]}, "aud does not name this server"),
+        ({"exp": "soon"}, "exp, nbf or iat is no time"),
+        ({"nbf": 9e9}, "compare the clocks"),
+        ({"sub": "a\x00b"}, "sub must be"),
+        ({"name": "Ann\u00a0B"}, "name must be"),
+        ({"projects": {"p": "own"}}, "projects must be an object of edit and view"),
+    ],
+)
+def test_what_is_wrong_is_told_to_who_has_a_signature(claim: dict[str, Any], why: str) -> None:
+    """And to nobody else."""
+    with pytest.raises(TokenError, match=why) as caught:
+        Tokens([OLD, SECRET]).check(signed(**claim))
+    assert caught.value.code == "token_invalid" and why in caught.value.why
+    with pytest.raises(TokenError) as caught:
+        Tokens([SECRET, OLD]).check(signed(b"a secret nobody knows of 0123456789abcdef", **claim))
+    assert (str(caught.value), caught.value.why) == ("the token is not valid", "")
+
+
+@pytest.mark.parametrize(
     "bearer",
     [
         signed,

@@ -60,6 +60,8 @@ async def test_a_backup_never_replaces_a_file(path: Path, tmp_path: Path) -> Non
             backup.back_up(str(path), str(path))
         with pytest.raises(JournalError, match="No such file"):
             backup.back_up(str(path), str(tmp_path / "none" / "copy.db"))
+        with pytest.raises(JournalError, match="File name too long"):
+            backup.back_up(str(path), str(tmp_path / ("x" * 300)))
         backup.back_up(str(path), str(tmp_path / "copy.db"))
         assert sorted(file.name for file in tmp_path.glob("copy*")) == ["copy.db"]
         assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
@@ -69,6 +71,10 @@ async def test_list_and_delete(path: Path) -> None:
     async with opened(path) as keeper:
         await keeper.keep(*[change(i) for i in range(5)], change(1, "q"), Compact("p", Snapshot(4, '"s"'), keep=2))
         assert [row[:3] for row in backup.list_projects(str(path))] == [("p", 5, 3), ("q", 1, 1)]
+        await keeper.keep(change(2, "q", data="é€😀"), Compact("q", Snapshot(1, '"ß"'), keep=5))
+        for _ in range(2):  # what only the log has, and what the tables have
+            assert list(backup.list_projects(str(path)))[1] == ("q", 2, 2, len('1"é€😀""ß"'.encode()))
+            await asyncio.sleep(0.3)
         before = await keeper.journal.read_head("p")
         with pytest.raises(JournalError, match="in use"):
             backup.delete_project(str(path), "p")
@@ -76,7 +82,7 @@ async def test_list_and_delete(path: Path) -> None:
     with pytest.raises(JournalError, match="no project 'none'"):
         backup.delete_project(str(path), "none")
     assert next(iter(backup.list_projects(str(path)))) == ("p", 0, 0, 0)
-    assert verify_journal(str(path)) == ([], {"projects": 2, "changes": 1, "snapshots": 0})
+    assert verify_journal(str(path)) == ([], {"projects": 2, "changes": 2, "snapshots": 1})
     async with opened(path) as keeper:
         head = await keeper.journal.read_head("p")
         assert (head.revision, head.base) == (0, 0) and head.epoch != before.epoch

@@ -23,6 +23,7 @@ from rtc_server.store_postgres.connections import Store
 DATA = [
     *["1", "1.0", '{"a":1,"b":2}', '{"b":2,"a":1}', '{"a": 1, "b": 2}', '"x"', '"\\u0078"', '"\\u0000"', '"\\ud800😀"'],
     *[f'"{"y" * size}"' for size in (10, 200, 450, 600)],
+    f'"{"€" * 150}"',
 ]
 
 

@@ -99,7 +99,16 @@ async def program(kind: str, url: str, packages: Path) -> AsyncIterator[Told]:
     told = Told()
 
     async def run_python() -> None:
-        async with Client(url, lambda: "token", delay=0.1, patience=60, on_status=told.on_status) as client:
+        def on_status(status: Status) -> None:
+            told.on_status(status)
+            if status.reason == "disconnected":
+                asyncio.get_running_loop().call_later(0.5, want)
+
+        def want() -> None:
+            told.queue.put_nowait(["wanted"])
+            client.come_back()
+
+        async with Client(url, lambda: "token", delay=0.1, patience=60, on_status=on_status) as client:
             project = await client.join("p", told)
             told.queue.put_nowait(["history", *[one["id"] async for one in project.history()]])
             await asyncio.Event().wait()
@@ -184,3 +193,15 @@ async def test_a_history_that_does_not_go_on_ends(kind: str, javascript: Path) -
     page = {"ok": True, "changes": [change(1)], "more": True}
     async with Liar((), (page, page, page)).lying() as liar, program(kind, liar.url, javascript) as told:
         assert await told.until("history") == ["history", "c1", "c1"]
+
+
+async def test_who_was_disconnected_comes_back_when_the_user_wants_to(kind: str, javascript: Path) -> None:
+    """By an administrator: as docs/panel.md says. The program is a member again then."""
+    async with Liar().lying() as liar, program(kind, liar.url, javascript) as told:
+        await told.until("history")
+        for _ in range(2):
+            await liar.sio.emit("closing", {"reason": "disconnected", "retry_after": 0}, to=liar.sid)
+            await liar.sio.disconnect(liar.sid)
+            _, reason, seconds = await told.until("away")
+            assert reason == "disconnected" and seconds in (None, math.inf)  # JSON has no infinity
+            assert [(await asyncio.wait_for(told.queue.get(), PATIENCE))[0] for _ in range(2)] == ["wanted", "live"]

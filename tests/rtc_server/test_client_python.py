@@ -162,6 +162,66 @@ async def test_what_is_refused_for_good_is_told(server: Server) -> None:
         assert refused.value.code == "forbidden"
 
 
+def _contain_itself() -> list[Any]:
+    found: list[Any] = []
+    found.append(found)
+    return found
+
+
+NO_JSON = {
+    "nan": float("nan"), "infinite": {"at": float("-inf")}, "set": {1, 2}, "bytes": [b"x"], "digits": 10**5000,
+    "endless": _contain_itself(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", NO_JSON.values(), ids=NO_JSON)
+async def test_what_is_no_json_is_told_at_once_and_costs_nothing(server: Server, data: Any) -> None:
+    """The server would hang up on it, or the library would not send it; after each reconnection again."""
+    async with someone(server.url) as (_client, ann, page):
+        with pytest.raises(ValueError, match="cannot be sent as JSON"):
+            ann.submit(data, "x")
+        with pytest.raises(ValueError, match="cannot be sent as JSON"):
+            ann.present({"at": data})
+        with pytest.raises(ValueError, match="cannot be sent as JSON"):
+            await ann.keep_snapshot(data, 0)
+        assert ann.save()["pending"] == []
+        assert await ann.submit(1, "x") == 1
+        assert page.lives == 1 and page.state == ["x"]
+
+
+async def test_what_was_handed_over_stays_as_it_was(server: Server) -> None:
+    """A program goes on working with its objects, and what it made is sent later, or again."""
+    got: list[Any] = []
+    async with someone(server.url) as (_client, ann, _page), someone(server.url, "bob") as (_, bob, page):
+        page.on_change = lambda change, own: got.append(change["data"])  # type: ignore[method-assign]
+        shape = {"x": [1]}
+        outcomes = [ann.submit(shape)]
+        shape["x"].append(2)
+        outcomes.append(ann.submit(shape))
+        shape["x"].append(3)
+        pending = ann.save()["pending"]
+        assert [one["data"] for one in pending] == [{"x": [1]}, {"x": [1, 2]}]
+        pending[1]["data"]["x"].append(4)  # it is shown on top of the state, and worked with
+        assert await asyncio.gather(*outcomes) == [1, 2]
+        await eventually(lambda: got == [{"x": [1]}, {"x": [1, 2]}])
+        state = ["1", "2"]
+        keeping = asyncio.ensure_future(ann.keep_snapshot(state, 2))
+        await asyncio.sleep(0)
+        state.append("3")
+        assert await keeping == 2
+        assert await bob.read_snapshot() == {"revision": 2, "data": ["1", "2"]}
+        assert shape == {"x": [1, 2, 3]}
+
+
+async def test_many_large_changes_get_through_polling(server: Server) -> None:
+    """As after some time without a connection. The library sends all that it has in one request, and a server takes
+    ``limits.payload_bytes`` in one."""
+    async with someone(server.url, transports=["polling"]) as (_client, ann, page):
+        outcomes = [ann.submit("x" * 150_000, f"c{number}") for number in range(12)]
+        assert await asyncio.gather(*outcomes) == list(range(1, 13))
+        assert page.lives == 1 and page.state == [f"c{number}" for number in range(12)]
+
+
 async def test_a_rate_is_waited_for(tmp_path: Path) -> None:
     """The server says when; nobody is refused twice, or it would be closed for that."""
     async with running(tmp_path, limits={"changes_per_second": 50, "changes_burst": 5}) as site:

@@ -131,6 +131,17 @@ def test_origins_are_as_browsers_send_them(given: str, sent: str) -> None:
     assert found == (sent,)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    """As editors of Windows write it, with its ends of lines. Lines in complaints stay those of the file."""
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert config.load(str(file)).server.port == 9083
+    with pytest.raises(config.ConfigError, match=r"f:2: server\.port: must be"):
+        config.parse("\ufeff" + GOOD.replace("9083", "0"), "f")
+    with pytest.raises(config.ConfigError, match="f:2: is not TOML"):
+        config.parse(GOOD.replace("port", "\ufeffport"), "f")
+
+
 def test_all_complaints_at_once() -> None:
     with pytest.raises(config.ConfigError) as caught:
         config.parse(GOOD.replace("9083", "0").replace("/k", "k"), "f")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rtc_memory import MemoryClient, MemoryServer
 
-from rtc_server.contract import MAX_ID, Refusal, read_body, read_id, read_json, read_whole
+from rtc_server.contract import MAX_DEPTH, MAX_ID, Refusal, read_body, read_id, read_json, read_whole
 from rtc_server.engine import ProtocolError, sio_codec
 from rtc_server.fast_path import parse_change
 from rtc_server.strict_json import JSON as STRICT
@@ -91,6 +91,43 @@ def test_the_longest_data() -> None:
     assert parse_change(packet("é" * (LIMIT // 2 - 1)), LIMIT) and not parse_change(packet("é" * (LIMIT // 2)), LIMIT)
     deep = "[" * 100_000 + "]" * 100_000
     assert parse_change(f'42["change",{{"project":"p","id":"i","data":{deep}}}]', 1 << 20) is None
+
+
+def nest(depth: int, around: str = "1") -> str:
+    """By turns an array with a value beside, and an object."""
+    opening = "".join(["[0," if at % 2 else '{"a":' for at in range(depth)])
+    return opening + around + "".join(["]" if at % 2 else "}" for at in reversed(range(depth))])
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"),
+    [
+        (nest(MAX_DEPTH), True),
+        (nest(MAX_DEPTH + 1), False),
+        (nest(MAX_DEPTH - 1, "[[],[]]"), False),
+        (nest(MAX_DEPTH - 1, "[1,2]"), True),
+        ("[" + ",".join([nest(MAX_DEPTH - 1)] * 50) + "]", True),
+        ("[" + ",".join(["[[]]"] * 1000) + "," + nest(MAX_DEPTH) + "]", False),
+        (nest(MAX_DEPTH, '"' + "[{" * 300 + '"'), True),
+        (nest(MAX_DEPTH, '"' + "]}" * 300 + '\\\\\\"]", [] '), False),
+        ("[" + " " * 500 + "]", True),
+        (nest(600), False),
+    ],
+)
+def test_data_that_others_could_not_parse(data: str, taken: bool) -> None:
+    """Brackets in texts are none. Each path to the journal says the same."""
+    packet = f'427["change",{{"project":"p","id":"i","data":{data}}}]'
+    assert (parse_change(packet, 1 << 20) is not None) == taken
+    decoded = sio_codec.Decoder(sio_codec.Codec(STRICT), 1 << 20).decode_text(packet)
+    assert decoded is not None
+    body = read_body(decoded.data)
+    for either in (body, {"data": json.loads(data)}):  # as written, and as in a packet with attachments
+        if taken:
+            read_json(either, "data", 1 << 20)
+            continue
+        with pytest.raises(Refusal, match=f"at most {MAX_DEPTH} ") as refused:
+            read_json(either, "data", 1 << 20)
+        assert refused.value.answer["code"] == "invalid" and refused.value.answer["limit"] == MAX_DEPTH
 
 
 CHANGE = '421["change",{"project":"p","id":"i","data":1}]'

@@ -52,6 +52,8 @@ async def test_a_page_is_bounded_in_bytes_but_never_empty(path: Path) -> None:
         await keeper.keep(*[change(i, data="x" * 100) for i in range(10)])
         assert len(await keeper.journal.read_changes("p", 0, 99, 350)) == 3
         assert len(await keeper.journal.read_changes("p", 0, 99, 1)) == 1
+        await keeper.keep(*[change(i, "q", data="€" * 100) for i in range(10)])
+        assert len(await keeper.journal.read_changes("q", 0, 99, 950)) == 3
 
 
 async def test_duplicates(path: Path) -> None:

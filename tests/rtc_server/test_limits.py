@@ -135,6 +135,29 @@ async def test_presence_counts_with_its_bytes(tmp_path: Path) -> None:
         assert answers[2]["code"] == "rate" and answers[2]["limit"] == 1000 and answers[2]["retry_after"] > 0
 
 
+@pytest.mark.parametrize("what", ["history", "join", "snapshot"])
+async def test_reads_of_what_is_not_ascii_count_with_their_bytes(tmp_path: Path, what: str) -> None:
+    """Each of these characters is four."""
+    async with running(tmp_path, limits={"read_bytes_per_second": 10_000, "page_bytes": 20_000}) as site:
+        bob = await site.connect(token("bob"))
+        await bob.ask("join", {"project": "p"})
+        text = "\U0001f600" * 2_000  # as browsers write it, without escapes
+        for n in range(4):
+            await bob.send(f'42["change",{{"project":"p","id":"{n}","data":"{text}"}}]')
+        await bob.until(lambda: len(bob.of("change")) == 4)
+        await bob.send(f'42["snapshot",{{"project":"p","revision":1,"data":"{text}"}}]')
+        ann = await site.connect()
+        assert (await ann.ask("join", {"project": "p", "since": 4}))["ok"]
+        reads = site.service.users["ann"].reads
+        before, now = reads._bytes, time.monotonic()
+        answer = await ann.ask(what, {"project": "p", "since": 2} if what != "snapshot" else {"project": "p"})
+        assert len(answer.get("changes", [1])) == (1 if what == "snapshot" else 2)
+        spent = before + (time.monotonic() - now) * 10_000 - reads._bytes
+        assert spent > (8_000 if what == "snapshot" else 16_000)
+        answer = await ann.ask("history", {"project": "p", "since": 0})
+        assert [c["revision"] for c in answer["changes"]] == [1, 2]  # 16 kB: a third would be beyond the page
+
+
 async def test_reads_count_with_their_bytes(tmp_path: Path) -> None:
     limits = {"read_bytes_per_second": 10_000, "keep_changes": 0}
     async with running(tmp_path, limits=limits) as site:
@@ -252,3 +275,22 @@ async def test_what_the_server_fails_at_is_not_counted(tmp_path: Path) -> None:
         site.service.handlers.draining = True
         assert {(await change(ann, n, 1))["code"] for n in range(50)} == {"draining"}
         assert not ann.closed.is_set()
+
+
+async def test_what_parsers_of_others_give_up_on_reaches_nobody(tmp_path: Path) -> None:
+    """Change, presence and snapshot; and the connection stays: who sends it learns why."""
+    deep = json.loads("[" * 201 + "]" * 201)
+    async with running(tmp_path) as site:
+        ann, bob = await site.connect(), await site.connect(token("bob"))
+        for client in (ann, bob):
+            assert (await client.ask("join", {"project": "p"}))["ok"]
+        assert (await ann.ask("change", {"project": "p", "id": "1", "data": deep[0]}))["revision"] == 1
+        answers = [
+            await ann.ask("change", {"project": "p", "id": "2", "data": deep}),
+            await ann.ask("presence", {"project": "p", "state": deep}),
+            await ann.ask("snapshot", {"project": "p", "revision": 1, "data": deep}),
+        ]
+        assert [(a["ok"], a["code"], a["limit"]) for a in answers] == [(False, "invalid", 200)] * 3
+        assert (await ann.ask("change", {"project": "p", "id": "2", "data": 2}))["revision"] == 2
+        await eventually(lambda: [b["data"] for name, b in bob.events if name == "change"] == [deep[0], 2])
+        assert not [name for name, _ in bob.events if name in ("presence", "closing")]

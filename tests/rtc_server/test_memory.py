@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from rtc_memory import MemoryClient, MemoryServer
 
 from rtc_server import memory
 
@@ -99,3 +101,27 @@ async def test_a_server_that_nobody_has_left_keeps_it(process: Process) -> None:
     await wait_until(lambda: one.looked >= 5)
     assert not one.given_back
     one.end()
+
+
+async def test_nothing_stays_of_projects_that_nobody_ever_entered(tmp_path: Path) -> None:
+    """Somebody asks for a project, and is gone before it is loaded. Then one comes who stays, and leaves."""
+    server = MemoryServer(tmp_path)
+    await server.start()
+    service = server.service
+    for number in range(20):
+        ann = MemoryClient(server, "ann", "ws4")
+        await ann.connect()
+        asked = asyncio.ensure_future(ann.request("join", {"project": f"p{number}"}))
+        await asyncio.sleep(0)
+        ann.session.close("transport close")
+        await asked
+    for project in list(service.projects.loaded.values()):
+        service.projects.release(project)  # as it is some seconds later
+    assert not service.projects.loaded and not service.namespace().rooms
+    bob = MemoryClient(server, "bob", "ws4")
+    await bob.connect()
+    await bob.request("join", {"project": "p0"})
+    assert list(service.namespace().rooms) == ["p0"]
+    await bob.request("leave", {"project": "p0"})
+    assert not service.namespace().rooms
+    await server.stop()

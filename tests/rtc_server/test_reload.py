@@ -155,6 +155,26 @@ def test_a_token_of_an_earlier_key_is_checked_as_before(monkeypatch: pytest.Monk
     assert same.check(second.make("bob", {}, 300)).user == "bob"
 
 
+def test_a_key_that_turns_out_to_have_leaked_is_out_with_the_next_reload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was taken out of use before, with time left (docs/operations.md, "The secret"). A shorter time counts, too."""
+    now = [1000.0]
+    monkeypatch.setattr("rtc_server.auth._read_clock", lambda: now[0])
+    first, second, third, fourth = Tokens([SECRET]), Tokens([OTHER]), Tokens([OTHER]), Tokens([OTHER])
+    old = first.make("ann", {}, 300)
+    assert second.follow(first, 3600)
+    assert not third.follow(second, 60)
+    assert third.check(old).user == "ann"
+    now[0] += 61
+    for tokens in (third, fourth):
+        with pytest.raises(TokenError):
+            tokens.check(old)
+    assert second.check(old).user == "ann"
+    assert not fourth.follow(second, 0)
+    with pytest.raises(TokenError):
+        fourth.check(old)
+    assert fourth.list_fingerprints() == fourth.fingerprints
+
+
 async def test_limits_and_origins_of_who_is_connected(reloadable: Reloadable) -> None:
     ann, bob = await member(reloadable), await member(reloadable, user="bob")
     reloadable.configure(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import resource
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from rtc_support import Client, Closed, Server, Site, eventually, running, token
 from strangers_support import HOST, Raw, colleagues, descriptors, newcomer
 
 from rtc_server.capacity import ASIDE, plan_capacity
+from rtc_server.engine.errors import violations
 from rtc_server.strangers import PROXY, Strangers, group_of
 
 LOOPS = ["asyncio", "uvloop"]
@@ -269,6 +271,23 @@ async def test_refused_tokens_are_logged_once(site: Site, caplog: pytest.LogCapt
     lines = [r.getMessage() for r in caplog.records if "token was refused" in r.getMessage()]
     assert lines == ["a token was refused: 127.0.0.1: token_invalid"]
     assert "a-secret" not in caplog.text
+
+
+async def test_broken_protocols_fill_no_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """Each kind of violation once a minute, whoever and however many bring it."""
+    caplog.set_level(logging.INFO, "rtc_server")
+    violations._said.clear()
+    for _ in range(5):
+        for packet in ("9", "4x", "42[", "x" * 20_000):
+            client = await Client.open(site.url)
+            await client.send(packet)
+            await client.closed.wait()
+        poller = await Client.open(site.url, "polling")
+        with contextlib.suppress(Closed):
+            await poller.send("4x")
+        await poller.close()
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("rtc_server.engine")]
+    assert 1 <= len(lines) == len({line.partition(": ")[2] for line in lines})
 
 
 # --- in a process of its own, on both loops -------------------------------------------------------

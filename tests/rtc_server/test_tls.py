@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import http.client
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -25,6 +27,8 @@ from rtc_support import PATIENCE, SOURCE, config_text, free_port
 from rtc_server.app import make_tls_context
 from rtc_server.config import ConfigError, TlsSettings
 from rtc_server.engine.takeover import find_protocol
+from rtc_server.listener import Listener
+from rtc_server.rarely import Rarely
 
 
 def connect(port: int) -> tuple[http.client.HTTPSConnection, int]:
@@ -124,3 +128,30 @@ async def test_a_connection_that_was_closed_twice_has_no_protocol(tmp_path: Path
     assert find_protocol(transport) is None
     client.close()
     listener.close()
+
+
+async def test_the_time_for_tls_is_that_of_the_latest_reload() -> None:
+    """And without TLS there is none."""
+    given: list[dict[str, object]] = []
+
+    class Loop:
+        create_task = staticmethod(asyncio.ensure_future)
+
+        async def connect_accepted_socket(self, _make: object, _sock: object, **options: object) -> None:
+            given.append(options)
+
+    peers = SimpleNamespace(times=SimpleNamespace(stranger=2.0), add=lambda _address: SimpleNamespace())
+    listener = Listener(peers, Rarely())  # type: ignore[arg-type]
+    listener._loop = Loop()  # type: ignore[assignment]
+    context = ssl.create_default_context()
+    for tls, seconds in ((None, 2.0), (context, 2.0), (context, 60.0)):
+        peers.times.stranger = seconds
+        listener.begin(tls)
+        with socket.socket() as sock:
+            listener._welcome(sock, "192.0.2.1")
+            await asyncio.sleep(0)
+    assert given == [
+        {},
+        {"ssl": context, "ssl_handshake_timeout": 2.0},
+        {"ssl": context, "ssl_handshake_timeout": 60.0},
+    ]

@@ -10,7 +10,10 @@ const options = JSON.parse(process.argv[2]);
 const { io } = createRequire(options.packages + "/package.json")("sio4");
 const tell = (...what) => process.stdout.write(JSON.stringify(what) + "\n");
 
-const onStatus = ({ state, reason, seconds }) => { if (state === "away") tell("away", reason, seconds); };
+const onStatus = ({ state, reason, seconds }) => {
+  if (state === "away") tell("away", reason, seconds);
+  if (reason === "disconnected") setTimeout(() => { tell("wanted"); client.comeBack(); }, 500);
+};
 const client = new Client(io, options.url, { token: () => "token", delay: 0.1, patience: 60, onStatus });
 await client.connect();
 await client.join("p", { onChange: (change) => tell("change", change.id), onLive: () => tell("live") });

@@ -102,6 +102,36 @@ const scenarios = {
     await assert.rejects(eve.client.join("q", {}), { code: "forbidden" });
   },
 
+  async "what is no JSON is told at once and costs nothing"() {
+    const states = [], endless = [];
+    endless.push(endless);
+    const { project, page } = await someone("ann", { onStatus: ({ state }) => states.push(state) });
+    for (const data of [1n, { at: [2n] }, endless, [new Uint8Array(2)], { at: new ArrayBuffer(2) }, Buffer.from("x")]) {
+      await assert.rejects(project.submit(data, "x"), TypeError);
+      assert.throws(() => project.present(data), TypeError);
+      await assert.rejects(project.keepSnapshot(data, 0), TypeError);
+    }
+    assert.deepEqual(project.save().pending, []);
+    assert.equal(await project.submit(1, "x"), 1);
+    assert.deepEqual([page.state, states], [["x"], ["connecting", "connected"]]);
+  },
+
+  async "what was handed over stays as it was"() {
+    const { project } = await someone();
+    const bob = await someone("bob");
+    const state = { x: [1] };
+    const first = project.submit(state);
+    state.x.push(2);
+    const second = project.submit(state);
+    state.x.push(3);
+    assert.deepEqual(project.save().pending.map(({ data }) => data), [{ x: [1] }, { x: [1, 2] }]);
+    assert.deepEqual(await Promise.all([first, second]), [1, 2]);
+    const keeping = project.keepSnapshot(state, 2);
+    state.x.push(4);
+    assert.equal(await keeping, 2);
+    assert.deepEqual((await bob.project.readSnapshot()).data, { x: [1, 2, 3] });
+  },
+
   async "a rate is waited for"() {
     const states = [];
     const { project, page } = await someone("ann", { window: 1, onStatus: ({ state }) => states.push(state) });

@@ -111,3 +111,18 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
         for number, member in enumerate(members):
             assert member.got == member.want
             assert member.deliveries <= 1 or number in delivered_alone
+
+
+async def test_a_room_is_listed_while_somebody_is_in_it() -> None:
+    """Also where two of one name meet: the one that is left takes the other one's place in no list."""
+    hub, index = Hub(), dict[str, Room]()
+    one, other = Room("a", index), Room("a", index)
+    ann, bob = Recipient(4, True), Recipient(4, True)
+    assert not index
+    hub.join(one, ann)
+    hub.join(other, bob)
+    assert index == {"a": one}
+    hub.leave(other, bob)
+    assert index == {"a": one}
+    hub.leave(one, ann)
+    assert not index

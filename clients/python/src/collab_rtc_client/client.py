@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Union
@@ -25,7 +27,7 @@ Token = Callable[[], Union[str, Awaitable[str]]]
 
 class Status(NamedTuple):
     """``state``: connecting, connected, away, closed. When away: ``reason``, as ``closing`` or an error names it (a
-    connection that just broke: ``lost``), and seconds until the next try."""
+    connection that just broke: ``lost``), and seconds until the next try; after ``disconnected`` they are infinite."""
 
     state: str
     reason: str = ""
@@ -77,6 +79,7 @@ class Client:
         self._projects: dict[str, Project] = {}
         self._running: asyncio.Task[None] | None = None
         self._was_used = False
+        self._wake: asyncio.Event | None = None  # ends a wait for the next try
 
     async def connect(self) -> None:
         """Return when connected, however long the server is away. Raises Refused when the first token is."""
@@ -84,6 +87,7 @@ class Client:
             raise RuntimeError("connect() was called before: make another client")
         self._was_used = True
         self.loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
         if self._http is None:
             self._http = self._own_http = aiohttp.ClientSession()
         first: asyncio.Future[None] = self.loop.create_future()
@@ -115,6 +119,12 @@ class Client:
             raise
         return project
 
+    def come_back(self) -> None:
+        """Try now and not later. After an administrator has ended the user's connections (``disconnected``) nothing is
+        tried before the user wants it, and calls this."""
+        if self._wake is not None:
+            self._wake.set()
+
     async def close(self) -> None:
         """End the connection. Changes that are not acknowledged are given up; see :meth:`Project.save`."""
         running, self._running = self._running, None
@@ -143,6 +153,8 @@ class Client:
 
     async def _run(self, first: asyncio.Future[None]) -> None:
         failures = 0
+        wake = self._wake
+        assert wake is not None
         while True:
             self._tell("connecting")
             had_token = bool(self._token)
@@ -161,8 +173,10 @@ class Client:
             else:
                 failures = 0
                 reason, wait = await self._serve(connection, first)
+            wake.clear()
             self._tell("away", reason, wait)
-            await asyncio.sleep(wait)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(wake.wait(), None if wait == math.inf else wait)
 
     async def _open(self) -> Connection:
         if not self._token:
@@ -195,6 +209,8 @@ class Client:
         reason, wait = connection.closing or ("lost", None)
         if reason == "token_expired":
             self._token = ""
+        if reason == "disconnected":
+            return reason, math.inf
         return reason, wait or self._draw(0)  # the server spreads its clients; what it leaves open is spread here
 
     def _draw(self, failures: int) -> float:

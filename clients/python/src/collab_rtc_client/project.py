@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .wire import Change, Member, Pending, Refused, Saved, Snapshot, draw_wait, find_wait, read_refusal
+from .wire import Change, Member, Pending, Refused, Saved, Snapshot, copy_json, draw_wait, find_wait, read_refusal
 
 if TYPE_CHECKING:
     from .client import Client
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Under way at the same time, or one change. What is under way may all be in one request of polling, and a server takes
+# 1,000,000 in one (limits.payload_bytes).
+MOST_BYTES = 500_000
 PRESENCE_PAUSE = 0.05  # seconds between two states of presence; the newest one is always sent in the end
 
 
@@ -57,6 +61,7 @@ class _Unsent:
     def __init__(self, pending: Pending, outcome: asyncio.Future[int]) -> None:
         self.pending = pending
         self.outcome = outcome
+        pending["data"], self.size = copy_json(pending["data"])
         self.on: Connection | None = None
 
 
@@ -95,6 +100,8 @@ class Project:
 
         :param id: never used twice by one user; made if there is none.
         :return: its revision, once it is kept; fails with Refused when it is given up.
+
+        Raises ValueError for data that are no JSON.
         """
         if self._ended is not None:
             raise self._ended
@@ -107,12 +114,13 @@ class Project:
 
     def save(self) -> Saved:
         """What :meth:`Client.join` needs to go on from here; keep it together with the state, at the same moment."""
-        pending = [Pending(**unsent.pending) for unsent in self._unsent.values()]
+        pending = [copy.deepcopy(unsent.pending) for unsent in self._unsent.values()]
         return Saved(epoch=self.epoch, revision=self.revision, pending=pending)
 
     def present(self, state: Any) -> None:
-        """Tell the others where one is. The latest state counts, and those between may be left out."""
-        self._presence, self._presence_is_new = state, True
+        """Tell the others where one is. The latest state counts, and those between may be left out. Raises ValueError
+        for one that is no JSON."""
+        self._presence, self._presence_is_new = copy_json(state)[0], True
         self._send_presence()
 
     async def history(self, since: int = 0) -> AsyncIterator[Change]:
@@ -126,7 +134,10 @@ class Project:
             more = page["more"] and since > before
 
     async def keep_snapshot(self, data: Any, revision: int | None = None) -> int:
-        """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision."""
+        """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision.
+        Raises ValueError for data that are no JSON."""
+        # It may be sent later, or again, when the state has got further than the revision.
+        data, _ = copy_json(data)
         body = {"project": self.name, "revision": self.revision if revision is None else revision, "data": data}
         return int((await self._ask("snapshot", body))["revision"])
 
@@ -285,7 +296,11 @@ class Project:
         connection = self._client.connection
         if connection is None or not self._live.is_set() or self._again is not None:
             return
+        size = 0
         for unsent in itertools.islice(self._unsent.values(), self._client.window):
+            size += unsent.size
+            if MOST_BYTES < size != unsent.size:
+                break
             if unsent.on is None:
                 self._send_one(connection, unsent)
 

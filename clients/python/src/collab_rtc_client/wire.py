@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from typing import Any, TypedDict
@@ -70,6 +71,16 @@ class Refused(Exception):
 def read_refusal(answer: Mapping[str, Any]) -> Refused:
     """The exception for an answer that is not ok."""
     return Refused(str(answer.get("code")), str(answer.get("message")), answer)
+
+
+def copy_json(value: Any) -> tuple[Any, int]:
+    """A value as it is now, whatever the program does with its own later, and about how many bytes are sent. Raises
+    ValueError for what cannot be sent: it would end the connection, and the next one, and so on."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+        return json.loads(text), len(text)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ValueError(f"it cannot be sent as JSON: {exc}") from exc
 
 
 MOST_WAIT = 3600.0  # seconds: whatever a server says, it is asked again within the hour

@@ -65,6 +65,14 @@ def read_positive(argument: str) -> float:
     return number
 
 
+def read_pid(argument: str) -> int:
+    """Of one process: to kill(2), 0 and less are groups of them, or all."""
+    number = int(argument)
+    if not 0 < number < 1 << 31:
+        raise argparse.ArgumentTypeError(f"must be the number of a process, not {argument!r}")
+    return number
+
+
 def open_input() -> BinaryIO:
     """What comes on standard input, as bytes. Raises JournalError."""
     if sys.stdin is None:

@@ -28,11 +28,17 @@ _LATEST = 1 << 53  # seconds since 1970: a later end of a token is no number for
 
 
 class TokenError(Exception):
-    """The token does not let its bearer in; ``code`` is one of the contract."""
+    """The token does not let its bearer in; ``code`` is one of the contract. ``why``: what is wrong with it, told only
+    where its signature is right, and made of words of the source."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, why: str = "") -> None:
+        super().__init__(f"{message}: {why}" if why else message)
         self.code = code
+        self.why = why
+
+
+def _make_invalid(why: str = "") -> TokenError:
+    return TokenError("token_invalid", "the token is not valid", why)
 
 
 class Identity(NamedTuple):
@@ -70,9 +76,11 @@ class Tokens:
 
     def follow(self, old: Tokens, seconds: float) -> bool:
         """Take the place of others. Theirs that are not among ours let in for so many seconds yet; whether there are
-        such. What those took over from others stays until its own time."""
+        such. What those took over from others stays until its own time, but no longer than that: with 0 seconds, as for
+        a key that has leaked, nobody else's lets in, however it was taken out of use."""
         now = _read_clock()
-        self._earlier = [one for one in old._earlier if one[1] > now]
+        ends = [(one, min(until, now + seconds)) for one, until in old._earlier]
+        self._earlier = [one for one in ends if one[1] > now]
         has_other = not set(old.fingerprints) <= set(self.fingerprints) and seconds > 0
         if has_other:
             self._earlier.append((old, now + seconds))
@@ -108,7 +116,7 @@ class Tokens:
         if not isinstance(token, str) or not token:
             raise TokenError("token_missing", "a token is needed")
         if len(token) > MAX_TOKEN:
-            raise TokenError("token_invalid", "the token is not valid")
+            raise _make_invalid()
         for key in self._keys:
             try:
                 claims = jwt.decode(
@@ -126,22 +134,26 @@ class Tokens:
                 )
             except jwt.InvalidSignatureError:
                 continue
+            except jwt.MissingRequiredClaimError as exc:
+                raise _make_invalid(f"it has no {exc.claim}") from exc
+            except jwt.InvalidAudienceError as exc:
+                raise _make_invalid("aud does not name this server (token.audience)") from exc
             except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError) as exc:
-                raise TokenError("token_invalid", "the token is not valid") from exc
+                raise _make_invalid() from exc
             self._check_times(claims)
             if in_query and claims.get("query") is False:
                 raise TokenError("token_invalid", "the token is not valid in a query")
             return _read_identity(claims)
-        raise TokenError("token_invalid", "the token is not valid")
+        raise _make_invalid()
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         """Raises TokenError for a token that has expired or is not valid yet (RFC 7519 sections 4.1.4 to 4.1.6)."""
         expires, begins, made = [claims.get(name, 0) for name in ("exp", "nbf", "iat")]
         if not all(_is_time(value) for value in (expires, begins, made)):
-            raise TokenError("token_invalid", "the token is not valid")
+            raise _make_invalid("exp, nbf or iat is no time")
         now = time.time()
         if max(begins, made) > now + self.leeway:
-            raise TokenError("token_invalid", "the token is not valid")
+            raise _make_invalid("nbf or iat is in the future: compare the clocks")
         if expires <= now - self.leeway:
             raise TokenError("token_expired", "the token has expired")
 
@@ -182,16 +194,11 @@ def _read_identity(claims: Mapping[str, Any]) -> Identity:
     check = claims.get("check", "")
     if check != "":
         projects = {check: EDIT} if isinstance(check, str) and re.fullmatch("[0-9a-f]{16}", check) else None
-    good = (
-        isinstance(user, str)
-        and 0 < len(user) <= MAX_NAME
-        and user.isprintable()
-        and isinstance(name, str)
-        and len(name) <= MAX_NAME
-        and name.isprintable()
-        and isinstance(projects, dict)
-        and all(right in (VIEW, EDIT) for right in projects.values())
-    )
-    if not good:
-        raise TokenError("token_invalid", "the token is not valid")
+    names = f"must be a text of {MAX_NAME} printable characters at most"
+    if not isinstance(user, str) or not 0 < len(user) <= MAX_NAME or not user.isprintable():
+        raise _make_invalid(f"sub {names}")
+    if not isinstance(name, str) or len(name) > MAX_NAME or not name.isprintable():
+        raise _make_invalid(f"name {names}, with no spaces but plain ones")
+    if not isinstance(projects, dict) or not all(right in (VIEW, EDIT) for right in projects.values()):
+        raise _make_invalid(f"projects must be an object of {EDIT} and {VIEW}")
     return Identity(user, name or user, projects, float(min(int(claims["exp"]), _LATEST)), check)

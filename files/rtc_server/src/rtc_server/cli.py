@@ -16,6 +16,7 @@ from .arguments import (
     open_input,
     read_input,
     read_name,
+    read_pid,
     read_positive,
     read_project,
     read_text,
@@ -146,7 +147,7 @@ def _add_operating(commands: Any) -> None:
     again = commands.add_parser(
         "reload", help="let a running server read its configuration anew, and tell whether it did (ExecReload=)"
     )
-    again.add_argument("--pid", required=True, type=int, metavar="PID", help="of the server: $MAINPID in its unit")
+    again.add_argument("--pid", required=True, type=read_pid, metavar="PID", help="of the server: $MAINPID in its unit")
     again.add_argument("--timeout", type=read_positive, default=20.0, metavar="SECONDS", help="20")
     again.set_defaults(run=_reload)
 

@@ -241,6 +241,8 @@ def load(path: str) -> Config:
 
 def parse(text: str, path: str = "<config>") -> Config:
     """Check the text of a configuration file. Raises ConfigError with every complaint."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    text = text.removeprefix("\ufeff")  # which some editors begin a file with
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:  # ValueError alone: a number of thousands of digits
@@ -279,7 +281,6 @@ def parse(text: str, path: str = "<config>") -> Config:
     if complaints:
         raise ConfigError(complaints)
     _grow_bytes(limits)
-    digest = hashlib.sha256(text.encode()).hexdigest()
     settings = {name: _SECTIONS[name](**values) for name, values in sections.items()}
     return Config(**settings, file=path, digest=digest)
 

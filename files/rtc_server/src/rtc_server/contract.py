@@ -9,9 +9,12 @@ from typing import Any, NoReturn
 
 from .engine import EventArgs
 from .journal import MAX_PROJECT, is_project_name
-from .strict_json import JSON, RawJson, count_bytes, dumps
+from .strict_json import JSON, RawJson, count_bytes, dumps, is_deeper
 
 MAX_ID = 128  # characters
+# Arrays and objects within one another, of what is passed on. Parsers of others give up somewhere between 255 and 1000,
+# and whoever has got one such change could not read the project any more; this server's own limit depends on Python.
+MAX_DEPTH = 200
 
 OK = '[{"ok":true}]'
 
@@ -116,7 +119,7 @@ def read_whole(body: dict[str, Any], name: str, default: int | None = None, low:
 
 
 def read_json(body: dict[str, Any], name: str, limit: int) -> str:
-    """A member of any JSON type as JSON text of at most ``limit`` bytes. Raises Refusal."""
+    """A member of any JSON type as JSON text of at most ``limit`` bytes, not nested too deep. Raises Refusal."""
     if name not in body:
         raise Refusal(INVALID, f"{name} is missing")
     try:
@@ -125,8 +128,15 @@ def read_json(body: dict[str, Any], name: str, limit: int) -> str:
     except TypeError:
         raise Refusal(INVALID, f"{name} must be JSON: encode binary data as text") from None
     except (ValueError, RecursionError):
-        raise Refusal(INVALID, f"{name} must be JSON that is not nested too deep") from None
+        raise _refuse_depth(name) from None
     size = count_bytes(text)
     if size > limit:
         raise Refusal(TOO_LARGE, f"{name} has {size} bytes, {limit} are allowed", limit=limit)
+    if is_deeper(text, MAX_DEPTH):
+        raise _refuse_depth(name)
     return text
+
+
+def _refuse_depth(name: str) -> Refusal:
+    what = f"{name} must be JSON with at most {MAX_DEPTH} arrays and objects within one another"
+    return Refusal(INVALID, what, limit=MAX_DEPTH)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 
-from .contract import MAX_ID
-from .strict_json import JSON, count_bytes
+from .contract import MAX_DEPTH, MAX_ID
+from .strict_json import JSON, count_bytes, is_deeper
 
 _CHANGE = re.compile(  # an event of the main namespace
     r'42([1-9][0-9]{0,14}|0|)\["change",\{"project":"([^"\\\x00-\x1f]+)","id":"([ !#-\[\]-~]+)","data":'
@@ -30,7 +30,7 @@ PlainChange = tuple[int | None, str, str, str, int, int | None]
 
 def parse_change(packet: str, limit: int) -> PlainChange | None:
     """The change in a packet; None when the packet has another form, is no JSON, or its data take more than ``limit``
-    bytes."""
+    bytes or are nested too deep."""
     match = _CHANGE.match(packet)
     if match is None:
         return None
@@ -49,7 +49,7 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
         since = int(named[1])
     data = packet[start:end]
     size = len(data) if data.isascii() else count_bytes(data)  # nearly always without another call
-    if size > limit or "\n" in data:
+    if size > limit or "\n" in data or (size > 2 * MAX_DEPTH and is_deeper(data, MAX_DEPTH)):
         return None
     number, project, id = match.groups()
     return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data, size, since)

@@ -40,7 +40,7 @@ from .project import Member, Project
 from .projects import Page, Projects, format_snapshot
 from .rarely import Rarely
 from .refusing import RateRefusal, note_dropped, refuse
-from .strict_json import count_bytes
+from .strict_json import count_all_bytes, count_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -251,7 +251,7 @@ class Handlers:
             snapshot = await self._projects.journal.read_snapshot(project.name)
         except JournalError as exc:
             raise self._projects.make_unavailable("the project cannot be read at present; try again") from exc
-        connection.user.reads.charge(0 if snapshot is None else len(snapshot.data))
+        connection.user.reads.charge(0 if snapshot is None else count_bytes(snapshot.data))
         if number is not None:
             state = "" if snapshot is None else "," + format_snapshot(snapshot)[:-1]
             connection.socket.answer_text(number, f'[{{"ok":true,"revision":{project.revision}{state}}}]')
@@ -269,7 +269,7 @@ class Handlers:
             found = await self._projects.journal.read_changes(project.name, since, limit, self._limits.page_bytes)
         except JournalError as exc:
             raise self._projects.make_unavailable("the project cannot be read at present; try again") from exc
-        connection.user.reads.charge(sum([len(change.data) for change in found]))
+        connection.user.reads.charge(count_all_bytes([change.data for change in found]))
         if since < project.base or (found and found[0].revision != since + 1):
             raise Refusal(COMPACTED, f"changes up to {project.base} are in the snapshot", base=project.base)
         found = [c for c in found if c.revision <= project.revision]

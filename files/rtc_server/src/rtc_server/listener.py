@@ -41,7 +41,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._listening: list[socket.socket] = []
         self._are_given = False
-        self._tls: dict[str, Any] = {}
+        self._tls: ssl.SSLContext | None = None
 
     def listen(self, address: str, port: int) -> None:
         """Listen on an address, with its sockets as :func:`sockets.list_places` has them. Raises OSError."""
@@ -71,8 +71,7 @@ class Listener:
 
     def begin(self, tls: ssl.SSLContext | None) -> None:
         """Accept connections."""
-        if tls is not None:
-            self._tls = {"ssl": tls, "ssl_handshake_timeout": self._peers.times.stranger}
+        self._tls = tls
         for sock in self._listening:
             self._loop.add_reader(sock.fileno(), self._accept, sock)
 
@@ -111,7 +110,10 @@ class Listener:
     def _welcome(self, sock: socket.socket, address: str) -> None:
         peer = self._peers.add(address)
         sock.setblocking(False)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: peer, sock, **self._tls))
+        options: dict[str, Any] = {}
+        if self._tls is not None:  # the time is that of the latest reload
+            options = {"ssl": self._tls, "ssl_handshake_timeout": self._peers.times.stranger}
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: peer, sock, **options))
         peer.transport = (sock, task)
 
         def done(task: asyncio.Future[Any]) -> None:

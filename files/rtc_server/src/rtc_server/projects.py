@@ -17,10 +17,13 @@ from .engine import Engine, Namespace, PreparedMessage, Socket
 from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
 from .limits import Allowance
 from .project import Member, Project
+from .rarely import Rarely
 from .refusing import refuse
 from .store_postgres.company import Company
+from .strict_json import count_all_bytes, count_bytes
 
 logger = logging.getLogger(__name__)
+_said = Rarely()  # all members come back at once, and again
 
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
@@ -38,8 +41,8 @@ class Page(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Characters, which nearly are its bytes."""
-        return sum(map(len, self.changes)) + (0 if self.snapshot is None else len(self.snapshot.data))
+        """Bytes."""
+        return count_all_bytes(self.changes) + (0 if self.snapshot is None else count_bytes(self.snapshot.data))
 
 
 class Projects:
@@ -88,7 +91,7 @@ class Projects:
                 self._outdated.discard(name)
                 head = await self.journal.read_head(name)
         except JournalError as exc:
-            logger.error("project cannot be read: %s", exc)
+            _said.log(logger, logging.ERROR, str(exc), "project cannot be read: %s", exc)
             raise self.make_unavailable("the project cannot be read at present; try again") from exc
         finally:
             del self._loading[name]
@@ -126,7 +129,7 @@ class Projects:
         texts = project.tail.after(start)
         if texts is None or len(texts) > self._limits.history_page:
             return None
-        if sum([len(t) for t in texts]) > self._limits.page_bytes:
+        if count_all_bytes(texts) > self._limits.page_bytes:
             return None
         return Page(None, texts, project.revision)
 
@@ -149,9 +152,10 @@ class Projects:
                     return self._fit_page(project, snapshot, start, found)
                 snapshot = await self._read_snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
-            logger.error("project cannot be read: %s", exc)
+            _said.log(logger, logging.ERROR, str(exc), "project cannot be read: %s", exc)
             raise self.make_unavailable("the project cannot be read at present; try again") from exc
-        logger.error("the journal of a project has a gap after revision %d: run verify-journal", start)
+        line = "the journal of a project has a gap after revision %d: run verify-journal"
+        _said.log(logger, logging.ERROR, project.name, line, start)
         raise Refusal(UNAVAILABLE, "the project's journal is damaged")
 
     async def _read_snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:
@@ -170,8 +174,8 @@ class Projects:
         texts = [project.format_change(c) for c in kept]
         end = kept[-1].revision if kept else start
         meanwhile = project.tail.after(end) or []
-        size = sum(map(len, texts)) + sum(map(len, meanwhile))
-        if len(texts) + len(meanwhile) <= self._limits.history_page and size <= self._limits.page_bytes:
+        number, size = len(texts) + len(meanwhile), count_all_bytes(texts) + count_all_bytes(meanwhile)
+        if number <= self._limits.history_page and size <= self._limits.page_bytes:
             texts += meanwhile
             end += len(meanwhile)
         return Page(snapshot, texts, end)

@@ -201,8 +201,8 @@ class Service(SocketServer):
         except TokenError as exc:
             self.refused_connects[exc.code] += 1
             group = group_of(session.handshake.remote)
-            self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s",
-                            session.handshake.remote, exc.code)  # fmt: skip
+            self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s%s",
+                            session.handshake.remote, exc.code, exc.why and f": {exc.why}")  # fmt: skip
             if not self._bad_tokens.take(group, time.monotonic()):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
@@ -289,10 +289,10 @@ class Service(SocketServer):
         self._count(connection.identity.user, connection.user, -1)
         logger.debug("user %s disconnected: %s", connection.identity.user, reason)
 
-    @staticmethod
-    def _on_slow(socket: Socket) -> str:
-        connection: Connection = socket.app
-        logger.info("user %s reads too slowly and is disconnected", connection.identity.user)
+    def _on_slow(self, socket: Socket) -> str:
+        user = socket.app.identity.user
+        line = "user %s reads too slowly and is disconnected"
+        self.rarely.log(logger, logging.INFO, ("slow", user), line, user)
         return format_closing("slow")
 
     def disconnect_user(self, name: str) -> int:

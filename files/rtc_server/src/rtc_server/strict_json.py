@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+import re
+from array import array
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Any
 
 
@@ -116,6 +119,26 @@ JSON = StrictJson()
 dumps, loads = JSON.dumps, JSON.loads
 
 
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+# Brackets as signed bytes, each one step down or up.
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
+
+
+def is_deeper(text: str, most: int) -> bool:
+    """Whether JSON text has more than so many arrays and objects within one another. Nearly all is known by its
+    length."""
+    if len(text) <= 2 * most or text.count("[") + text.count("{") <= most:
+        return False
+    steps = array("b", _STRING.sub("", text).encode().translate(_STEPS, _NO_BRACKETS))
+    return max(accumulate(steps), default=0) > most
+
+
 def count_bytes(text: str) -> int:
     """Bytes of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode())
+
+
+def count_all_bytes(texts: Iterable[str]) -> int:
+    """Bytes of texts in UTF-8."""
+    return sum([len(text) if text.isascii() else len(text.encode()) for text in texts])

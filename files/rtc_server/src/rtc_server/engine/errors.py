@@ -1,11 +1,16 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exceptions shared by the codecs, the sessions and the Socket.IO layer."""
+"""Exceptions shared by the codecs, the sessions and the Socket.IO layer, and how violations of protocols are logged."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from ..rarely import Rarely
+
+# Each kind of them once a minute: anybody can connect and break a protocol, a thousand times a second.
+violations = Rarely()
 
 
 class ProtocolError(ValueError):

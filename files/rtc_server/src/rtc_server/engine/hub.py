@@ -116,7 +116,7 @@ class Room:
 
     def __init__(self, name: str, index: dict[str, Room]) -> None:
         self.name = name
-        self.index = index  # where it is listed until its last member leaves
+        self.index = index  # where it is listed from its first member until its last one leaves
         self.members: dict[Recipient, None] = {}
         self.messages: list[PreparedMessage] = []
         self.numbers: list[int] = []  # of the messages
@@ -172,6 +172,8 @@ class Hub:
         if recipient not in room.members:
             if room.messages:
                 room.skips[recipient] = list(range(len(room.messages)))
+            if not room.members:
+                room.index.setdefault(room.name, room)
             room.members[recipient] = None
             recipient.rooms[room] = None
 
@@ -187,8 +189,8 @@ class Hub:
             room.skips.pop(recipient, None)
             del room.members[recipient]
             del recipient.rooms[room]
-            if not room.members:
-                room.index.pop(room.name, None)
+            if not room.members and room.index.get(room.name) is room:
+                del room.index[room.name]
 
     # --- delivering -------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from . import eio_codec as eio
-from .errors import BrokenBody, ProtocolError
+from .errors import BrokenBody, ProtocolError, violations
 from .hub import Hub
 from .session import Handshake, Probe, Session
 from .turns import PACKET_COST, Turns
@@ -316,7 +316,7 @@ class Engine:
                 return self._refuse("size", request, origin)
             await self._feed_all(session, self._iterate(body, request, session.eio_version), len(body))
         except (ProtocolError, BrokenBody) as exc:
-            logger.info("session %s: %s", session.id, exc)
+            violations.log(logger, logging.INFO, str(exc), "session %s: %s", session.id, exc)
             session.close("parse error")
             return self._refuse("request", request, origin)
         finally:

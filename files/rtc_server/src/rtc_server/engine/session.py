@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from aiohttp import web
 
 from . import eio_codec as eio
-from .errors import ProtocolError
+from .errors import ProtocolError, violations
 from .hub import Hub, Numbered, PreparedMessage, Room, join_frames
 from .websocket import WebSocket
 
@@ -293,7 +293,7 @@ class Session:
 
     def failed(self, error: ProtocolError) -> None:
         """End the session of a client that broke the protocol."""
-        logger.info("session %s: %s", self.id, error)
+        violations.log(logger, logging.INFO, str(error), "session %s: %s", self.id, error)
         self.close("parse error")
 
     def lost(self) -> None:

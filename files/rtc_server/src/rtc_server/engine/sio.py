@@ -152,11 +152,9 @@ class Namespace:
         return PreparedMessage((f"42{self.prefix}{body}",), volatile)
 
     def room(self, name: str) -> Room:
-        """The room of that name, made when missing."""
-        room = self.rooms.get(name)
-        if room is None:
-            room = self.rooms[name] = Room(name, self.rooms)
-        return room
+        """The room of that name, made when missing. It is listed once somebody is in it: what nobody ever enters must
+        not stay."""
+        return self.rooms.get(name) or Room(name, self.rooms)
 
     def drop(self, socket: Socket, reason: str) -> None:
         """Forget a socket and notify the application."""

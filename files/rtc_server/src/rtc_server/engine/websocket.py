@@ -20,7 +20,7 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from .errors import ProtocolError
+from .errors import ProtocolError, violations
 from .takeover import take_over
 from .turns import LARGE, PACKET_COST, Turns
 
@@ -435,7 +435,7 @@ class WebSocket(asyncio.Protocol):
     def _fail(self, code: int, why: str) -> int:
         """Section 7.1.7: no more is read. Returns that everything was used."""
         if not self._closing:
-            logger.info("WebSocket: %s", why)
+            violations.log(logger, logging.INFO, why, "WebSocket: %s", why)
             self._end_with(code)
         self._close_transport()
         self._rest = _NOTHING

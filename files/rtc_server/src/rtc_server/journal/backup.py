@@ -12,9 +12,11 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 
+from ..strict_json import count_all_bytes
 from . import export_import, flush, memtable, schema, wal
 from .base import JournalError
 from .lock import Lock, resolve
+from .record import decode_record
 from .schema import SPAN
 
 _ASIDE = ".part"
@@ -54,7 +56,7 @@ def back_up(path: str, target: str) -> None:
         raise JournalError(f"{target}: {exc}") from exc
     finally:
         for name in (aside, aside + "-wal", aside + "-shm", aside + "-journal"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # what is wrong with the place was said above
                 os.unlink(name)
 
 
@@ -77,14 +79,15 @@ def list_projects(path: str) -> Iterator[tuple[str, int, int, int]]:
         batches = wal.read_batches(db, path)  # before the tables: see there
         db.execute("BEGIN")
         unflushed = memtable.load_unflushed(db, batches)
-        rows = db.execute("SELECT number, name, revision, base, length(snapshot) FROM project ORDER BY name").fetchall()
+        query = "SELECT number, name, revision, base, length(CAST(snapshot AS BLOB)) FROM project ORDER BY name"
+        rows = db.execute(query).fetchall()
         found = []
         for number, name, revision, base, snapshot in rows:
             low = number * SPAN
-            query = "SELECT coalesce(sum(length(data)), 0) FROM change WHERE key>? AND key<?"
+            query = "SELECT coalesce(sum(length(CAST(data AS BLOB))), 0) FROM change WHERE key>? AND key<?"
             (size,) = db.execute(query, (low + base, low + SPAN)).fetchone()
             records = unflushed.get(name, [])
-            size += sum(map(len, records)) + (snapshot or 0)
+            size += count_all_bytes([decode_record(record)[1].data for record in records]) + (snapshot or 0)
             found.append((name, revision + len(records), revision + len(records) - base, size))
     yield from found
 

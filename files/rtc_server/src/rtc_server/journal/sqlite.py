@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from ..histogram import Histogram
+from ..strict_json import count_bytes
 from . import memtable, schema, upkeep, wal
 from .base import (
     NO_LIMITS,
@@ -267,7 +268,7 @@ def _read_changes(
             break
         if change.revision <= since:  # flushed since the unflushed records were taken
             continue
-        size += len(change.data)
+        size += count_bytes(change.data)
         if found and size > max_bytes:
             break
         found.append(change)

@@ -63,7 +63,8 @@ SELECT p.epoch, p.revision, p.base, p.snapshot_revision, c.id, c.author,
 FROM rtc.project p LEFT JOIN rtc.change c ON c.project = p.number AND c.revision = p.revision WHERE p.name = $1"""
 _CHANGES = """
 SELECT revision, id, author, at, data FROM (
-  SELECT c.*, sum(length(c.data)) OVER (ORDER BY c.revision) AS size, row_number() OVER (ORDER BY c.revision) AS nth
+  SELECT c.*, sum(octet_length(c.data)) OVER (ORDER BY c.revision) AS size,
+    row_number() OVER (ORDER BY c.revision) AS nth
   FROM (SELECT c.* FROM rtc.project p JOIN rtc.change c ON c.project = p.number
         WHERE p.name = $1 AND c.revision > greatest(p.base, $2) ORDER BY c.revision LIMIT $3) c) x
 WHERE size <= $4 OR nth = 1 ORDER BY revision"""
