@@ -383,6 +383,14 @@ def terminated(cloud):
     return cloud.want()
 
 
+def stopped(cloud):
+    cloud.ec2.stop_instances(InstanceIds=[cloud.instances[1]])
+    return cloud.want_nodes(1, 2)
+
+
+V6 = [Target("wiki1", "2001:db8::11", "x"), Target("wiki2", "2001:db8::12", "y")]
+
+
 # What prevents a listener: the change to the cloud and to what is wanted, the kind, and words of the message.
 ERRORS = {
     "no such load balancer": (lambda cloud: cloud.want(load_balancer="wiki"), "load_balancer", "There is no load balancer wiki in eu-central-1"),
@@ -393,6 +401,14 @@ ERRORS = {
     "another VPC": (elsewhere, "targets", "is in vpc-.*and the load balancer elsewhere in vpc-"),
     "no such instance": (lambda cloud: cloud.want(targets=[Target("wiki1", "i-0123456789abcdef0")]), "targets", "does not exist"),
     "a terminated instance": (terminated, "targets", "does not exist"),
+    "a stopped instance": (stopped, "targets", "of wiki2 is stopped: AWS takes running ones only"),
+    "IPv6 where the load balancer has none": (
+        lambda cloud: cloud.want(nodes=["wiki1", "wiki2"], targets=V6, peered=True), "targets", "has no IPv6 .its address type is ipv4",
+    ),
+    "IPv4 and IPv6": (
+        lambda cloud: cloud.want(nodes=["wiki1", "wiki2"], targets=[V6[0], Target("wiki2", "10.9.1.1", "y")], peered=True),
+        "targets", "addresses of IPv4 or of IPv6, not both",
+    ),
     "an address of elsewhere": (lambda cloud: cloud.want(targets=[Target("wiki1", "10.7.1.1")]), "targets", "is outside of vpc-.*10.9.0.0/16"),
     "a public address": (lambda cloud: cloud.want(targets=[Target("wiki1", "8.8.8.8")], peered=True), "targets", "cannot have 8.8.8.8"),
     "loopback": (lambda cloud: cloud.want(targets=[Target("wiki1", "127.0.0.1")], peered=True), "targets", "cannot have 127.0.0.1"),
@@ -427,7 +443,8 @@ ERRORS = {
         "port", "belongs to other.example.com:9083 of the inventory production/hosts.yml",
     ),
     "another inventory's listener": (
-        lambda cloud: cloud.converge(cloud.want(inventory="staging/hosts.yml")) and cloud.want(), "port", "of the inventory staging/hosts.yml",
+        lambda cloud: cloud.converge(cloud.want(inventory="staging/hosts.yml")) and cloud.want(), "port",
+        "of the inventory staging/hosts.yml.*If the inventory was renamed, set rtc_inventory_id: staging/hosts.yml.",
     ),
     "a node that the run does not look at": (
         lambda cloud: cloud.converge(cloud.want_nodes(1, 2)) and cloud.want(unseen=["wiki2"]), "targets", "wiki2 of wiki.example.com:9083 has a part",
@@ -456,6 +473,75 @@ def test_a_certificate_that_has_expired(cloud):
     assert list(problems.find_problems(wanted, seen)) == []
     (problem,) = problems.find_problems(wanted, dataclasses.replace(seen, now=seen.now + 2 * 86400))
     assert "expired on 20" in problem.text
+
+
+def test_an_instance_that_is_stopped_later_stays(cloud):
+    wanted = cloud.want_nodes(1, 2)
+    cloud.converge(wanted)
+    cloud.ec2.stop_instances(InstanceIds=[cloud.instances[1]])
+    assert cloud.converge(wanted) == []
+    with pytest.raises(AwsError, match="of wiki2 is stopped"):  # another port is another target group
+        applying.examine(cloud.aws(), dataclasses.replace(wanted, port=9084))
+
+
+def test_addresses_of_ipv6_have_a_target_group_of_theirs(cloud):
+    wanted = cloud.want(nodes=["wiki1", "wiki2"], targets=V6, peered=True)
+    cloud.elb.set_ip_address_type(LoadBalancerArn=cloud.balancer, IpAddressType="dualstack")
+    aws = cloud.aws()
+    seen, steps = applying.examine(aws, wanted)
+    made = [step.request for step in steps if step.call == "create_target_group"]
+    assert [(one["TargetType"], one["IpAddressType"]) for one in made] == [("ip", "ipv6")] * 3
+    applying.carry_out(aws, wanted, seen, steps)
+    assert cloud.converge(wanted) == []
+    four = dataclasses.replace(wanted, targets=[Target("wiki1", "10.9.1.1", "x"), Target("wiki2", "10.9.1.2", "y")])
+    cloud.converge(four)  # by other target groups, and those before go
+    assert {item["IpAddressType"] for item in groups_of(cloud).values()} == {"ipv4"}
+    assert cloud.converge(four) == []
+
+
+def test_the_idle_timeout_of_before_all_sites_comes_back(cloud):
+    """The second site needs more than the first has set."""
+    cloud.set_idle(30)
+    other = cloud.want(application="jira", site="wiki.example.com:9093", port=9093, nodes=["jira1"], idle_timeout=120)
+    cloud.converge(cloud.want())
+    cloud.converge(other)
+    assert (cloud.idle, cloud.converge(cloud.want()), cloud.converge(other)) == ("120", [], [])
+    cloud.converge(cloud.want(present=False))
+    cloud.converge(dataclasses.replace(other, present=False))
+    assert cloud.idle == "30"
+
+
+def test_an_idle_timeout_that_somebody_changed_between_two_sites_is_the_one_to_come_back(cloud):
+    cloud.set_idle(30)
+    other = cloud.want(application="jira", site="wiki.example.com:9093", port=9093, nodes=["jira1"], idle_timeout=120)
+    cloud.converge(cloud.want())
+    cloud.set_idle(90)
+    cloud.converge(other)
+    cloud.converge(cloud.want(present=False))
+    cloud.converge(dataclasses.replace(other, present=False))
+    assert cloud.idle == "90"
+
+
+def test_a_rule_with_one_more_condition_is_no_rule_for_all_sessions(cloud):
+    wanted = cloud.want_nodes(1, 2)
+    cloud.converge(wanted)
+    listener = listener_on(cloud, 9083)["ListenerArn"]
+    rule = next(item for item in cloud.elb.describe_rules(ListenerArn=listener)["Rules"] if item["Priority"] == "1")
+    conditions = [{"Field": "host-header", "Values": ["other.example.com"]}]
+    conditions += [{"Field": item["Field"], "QueryStringConfig": item["QueryStringConfig"]} for item in rule["Conditions"]]
+    cloud.elb.modify_rule(RuleArn=rule["RuleArn"], Conditions=conditions)
+    assert len(cloud.converge(wanted)) == 2  # a right one, and that one goes
+    assert cloud.converge(wanted) == []
+
+
+def test_a_rule_that_another_run_has_just_made_is_good(cloud):
+    """Two sites with one security group, at the same time: AWS has a rule once."""
+    wanted, aws = cloud.want(), cloud.aws()
+    seen, steps = applying.examine(aws, wanted)
+    cloud.open(9083, "10.0.0.0/8")
+    applying.carry_out(aws, wanted, seen, steps)
+    assert sources_of(cloud, 9083) == sources_of(cloud, 443)
+    assert cloud.converge(wanted) == []
 
 
 def test_addresses_of_a_network_behind_the_vpc(cloud):
