@@ -528,7 +528,9 @@ def test_a_rule_with_one_more_condition_is_no_rule_for_all_sessions(cloud):
     listener = listener_on(cloud, 9083)["ListenerArn"]
     rule = next(item for item in cloud.elb.describe_rules(ListenerArn=listener)["Rules"] if item["Priority"] == "1")
     conditions = [{"Field": "host-header", "Values": ["other.example.com"]}]
-    conditions += [{"Field": item["Field"], "QueryStringConfig": item["QueryStringConfig"]} for item in rule["Conditions"]]
+    conditions += [
+        {"Field": item["Field"], "QueryStringConfig": item["QueryStringConfig"]} for item in rule["Conditions"]
+    ]
     cloud.elb.modify_rule(RuleArn=rule["RuleArn"], Conditions=conditions)
     assert len(cloud.converge(wanted)) == 2  # a right one, and that one goes
     assert cloud.converge(wanted) == []

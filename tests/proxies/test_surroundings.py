@@ -97,6 +97,7 @@ LIMITS = {
     "copies": "mirror /socket.io/copy;\n",
     "times": "expires 1h;\n",
     "files": "client_body_in_file_only on;\n",
+    "headers": "connection_pool_size 256;\nlarge_client_header_buffers 2 256;\nclient_header_buffer_size 128;\n",
     "pages": "proxy_intercept_errors on;\nerror_page 404 =200 /nothing;\n",
 }
 
@@ -115,7 +116,7 @@ def test_what_nginx_limits_and_copies_for_all_does_not_hold_for_ours(daemon, run
     for _number in range(6):
         held.append(client.websocket())
         assert echo(held[-1])
-        answer, data = client.request("/socket.io/", "POST", b"x" * 100)
+        answer, data = client.request("/socket.io/", "POST", b"x" * 100, {"Cookie": "a=" + "b" * 2000})
         assert (answer.status, json.loads(data)["length"]) == (200, 100)
         assert (answer.getheader("Expires"), answer.getheader("Cache-Control")) == (None, None)
     if name == "connections":
@@ -134,6 +135,34 @@ def test_an_nginx_that_was_built_without_a_module_gets_no_directive_of_it():
     less = renderer.render(plan, ["*"], "", modules=["limit_req"])
     assert all(f"{name}" in whole for name in renderer.USUAL_MODULES)
     assert [name in less for name in renderer.USUAL_MODULES] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("module", "lines"),
+    [
+        ("expires", "ExpiresActive On\nExpiresDefault A3600"),
+        ("proxy", "ProxyAddHeaders Off"),
+        ("proxy", "LimitRequestFields 3\nLimitRequestFieldSize 100\nLimitRequestLine 30"),
+    ],
+)
+def test_what_apache_has_for_all_does_not_hold_for_ours(daemon, run, port, module, lines):
+    server = daemon("apache")
+    link = server.root / f"etc/apache2/mods-enabled/{module}.load"
+    if not link.exists():
+        os.symlink(f"../mods-available/{module}.load", link)
+    server.write("/etc/apache2/conf-enabled/all.conf", f"{lines}\n")
+    server.start()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    client = Client(EXTERNAL, port)
+    given = {"X-Forwarded-For": "192.0.2.66", "Cookie": "a=" + "b" * 4000, "X-A": "1", "X-B": "2"}
+    answer, data = client.request("/socket.io/?EIO=4&transport=polling&t=abcdefgh", headers=given)
+    assert (answer.status, answer.getheader("Expires"), answer.getheader("Cache-Control")) == (200, None, None)
+    seen = json.loads(data)["headers"]["x-forwarded-for"].split(", ")
+    assert (seen[0], len(seen)) == ("192.0.2.66", 2)  # the proxy says who that came from
+    with client.websocket() as sock:
+        assert echo(sock)
+    assert run(server, port)["changed"] is False
 
 
 @pytest.mark.parametrize("quick", ["On", "Off"])

@@ -149,9 +149,7 @@ def _check_family(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
         yield Problem("targets", f"A target group has addresses of IPv4 or of IPv6, not both: {ids}.", remedy)
     if not seen.load_balancer.addresses.startswith("dualstack"):
         name = seen.load_balancer.name
-        yield Problem(
-            "targets", f"{name} has no IPv6 (its address type is {seen.load_balancer.addresses}).", remedy
-        )
+        yield Problem("targets", f"{name} has no IPv6 (its address type is {seen.load_balancer.addresses}).", remedy)
 
 
 def _check_address(node: str, text: str, wanted: WantedListener, seen: Seen) -> Iterator[Problem]:

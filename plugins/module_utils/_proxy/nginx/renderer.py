@@ -76,9 +76,9 @@ def _render_map(me: str, reuse: bool) -> str:
 def _render_uncounted(me: str, limits: list[str]) -> str:
     """Zones that count nothing: nginx leaves requests out whose key is empty.
 
-    What the http block limits for all its servers is meant for pages. Each user of RTC holds one or two connections, and
-    a company has one address: they would be refused, or their connections would count against the application's users.
-    The RTC server has limits of its own. Switching one off is not known to nginx, having another one is.
+    What the http block limits for all its servers is meant for pages. Each user of RTC holds one or two connections,
+    and a company has one address: they would be refused, or their connections would count against the application's
+    users. The RTC server has limits of its own. nginx cannot switch a limit off; one in its place it knows.
     """
     key = f"${_name_variable(me, 'uncounted')}"
     rates = {"limit_req": " rate=1r/s"}
@@ -164,8 +164,9 @@ def _render_logs(me: str, logs: Sequence[Sequence[str]]) -> str:
 
 
 def _render_general(vhost: VhostPlan) -> str:
-    limit = f"    client_max_body_size {rendering.compute_body_limit(vhost)}m;\n"
-    return limit if vhost.role == "rtc" else limit + "    large_client_header_buffers 8 32k;\n"
+    # Cookies know no ports: what the application sets is sent to RTC, too.
+    buffers = "    large_client_header_buffers 8 32k;\n"
+    return f"    client_max_body_size {rendering.compute_body_limit(vhost)}m;\n{buffers}"
 
 
 def _render_tls(vhost: VhostPlan) -> str:
