@@ -246,8 +246,10 @@ def _sort(items: Iterable[Ingress]) -> list[Ingress]:
 
 def _describe_source(source: str, words: str) -> dict[str, object]:
     """A source as IpPermissions have it."""
-    if source.startswith("sg-"):
-        return {"UserIdGroupPairs": [{"GroupId": source, "Description": words}]}
+    account, _slash, group = source.rpartition("/")
+    if group.startswith("sg-"):
+        owner = {"UserId": account} if account else {}
+        return {"UserIdGroupPairs": [{"GroupId": group, **owner, "Description": words}]}
     if source.startswith("pl-"):
         return {"PrefixListIds": [{"PrefixListId": source, "Description": words}]}
     if ":" in source:

@@ -133,7 +133,7 @@ class Ingress:
 
     security_group: str
     port: int
-    source: str  # "10.0.0.0/8", "2001:db8::/32", "pl-...", "sg-..."
+    source: str  # "10.0.0.0/8", "2001:db8::/32", "pl-...", "sg-...", "123456789012/sg-..." of another account
 
 
 @dataclass(frozen=True)

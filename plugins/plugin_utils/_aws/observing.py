@@ -265,13 +265,7 @@ def _make_ingress(item: dict[str, Any]) -> SeenIngress | None:
     protocol = str(item.get("IpProtocol"))
     if protocol not in ("tcp", "6", "-1"):
         return None
-    source = (
-        item.get("CidrIpv4")
-        or item.get("CidrIpv6")
-        or item.get("PrefixListId")
-        or item.get("ReferencedGroupInfo", {}).get("GroupId")
-        or ""
-    )
+    source = item.get("CidrIpv4") or item.get("CidrIpv6") or item.get("PrefixListId") or _name_group(item)
     first, last = ALL_PORTS if protocol == "-1" else (int(item.get("FromPort", 0)), int(item.get("ToPort", 0)))
     return SeenIngress(
         id=item["SecurityGroupRuleId"],
@@ -281,6 +275,14 @@ def _make_ingress(item: dict[str, Any]) -> SeenIngress | None:
         source=str(source),
         tags=_to_dict(item.get("Tags", [])),
     )
+
+
+def _name_group(rule: dict[str, Any]) -> str:
+    """The security group that a rule lets in, with its account where that is another one: AWS finds it by both."""
+    group = rule.get("ReferencedGroupInfo", {})
+    account, own = group.get("UserId", ""), rule.get("GroupOwnerId", "")
+    name = str(group.get("GroupId", ""))
+    return f"{account}/{name}" if name and account and own and account != own else name
 
 
 def _read_instances(aws: Aws, ids: list[str]) -> list[dict[str, Any]]:
