@@ -41,6 +41,16 @@ PROXIES = {
 }
 
 
+# What of a proxy's own settings holds for the virtual hosts that a run writes.
+AROUND = """\
+What a proxy has for all of its virtual hosts holds for those that a run writes only where it must: certificates of
+clients, passwords and addresses that are let in do, and a run that RTC does not pass says which line stands in the
+way. Limits for pages do not, as each user of RTC holds a connection and a company has one address: nginx's
+`limit_conn`, `limit_req` and `limit_rate` (the RTC server has [limits](protocol.md#limits) of its own); neither do
+nginx's `mirror`, `expires` and caches, Apache's `CacheEnable`, `ExpiresActive`, `ProxyAddHeaders` and
+`LimitRequest...`, and HAProxy's `defaults`."""
+
+
 def render() -> str:
     """The whole document."""
     lines = [
@@ -56,4 +66,4 @@ def render() -> str:
     lines += [f"- {text}" for text in PLACEMENTS.values()]
     lines += ["", "| proxy | topologies | |", "|---|---|---|"]
     lines += [f"| {proxy} | {topologies} | {text} |" for (proxy, topologies), text in PROXIES.items()]
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD + "\n".join([*lines, "", AROUND]) + "\n"

@@ -383,6 +383,14 @@ def terminated(cloud):
     return cloud.want()
 
 
+def stopped(cloud):
+    cloud.ec2.stop_instances(InstanceIds=[cloud.instances[1]])
+    return cloud.want_nodes(1, 2)
+
+
+V6 = [Target("wiki1", "2001:db8::11", "x"), Target("wiki2", "2001:db8::12", "y")]
+
+
 # What prevents a listener: the change to the cloud and to what is wanted, the kind, and words of the message.
 ERRORS = {
     "no such load balancer": (lambda cloud: cloud.want(load_balancer="wiki"), "load_balancer", "There is no load balancer wiki in eu-central-1"),
@@ -393,6 +401,14 @@ ERRORS = {
     "another VPC": (elsewhere, "targets", "is in vpc-.*and the load balancer elsewhere in vpc-"),
     "no such instance": (lambda cloud: cloud.want(targets=[Target("wiki1", "i-0123456789abcdef0")]), "targets", "does not exist"),
     "a terminated instance": (terminated, "targets", "does not exist"),
+    "a stopped instance": (stopped, "targets", "of wiki2 is stopped: AWS takes running ones only"),
+    "IPv6 where the load balancer has none": (
+        lambda cloud: cloud.want(nodes=["wiki1", "wiki2"], targets=V6, peered=True), "targets", "has no IPv6 .its address type is ipv4",
+    ),
+    "IPv4 and IPv6": (
+        lambda cloud: cloud.want(nodes=["wiki1", "wiki2"], targets=[V6[0], Target("wiki2", "10.9.1.1", "y")], peered=True),
+        "targets", "addresses of IPv4 or of IPv6, not both",
+    ),
     "an address of elsewhere": (lambda cloud: cloud.want(targets=[Target("wiki1", "10.7.1.1")]), "targets", "is outside of vpc-.*10.9.0.0/16"),
     "a public address": (lambda cloud: cloud.want(targets=[Target("wiki1", "8.8.8.8")], peered=True), "targets", "cannot have 8.8.8.8"),
     "loopback": (lambda cloud: cloud.want(targets=[Target("wiki1", "127.0.0.1")], peered=True), "targets", "cannot have 127.0.0.1"),
@@ -427,7 +443,8 @@ ERRORS = {
         "port", "belongs to other.example.com:9083 of the inventory production/hosts.yml",
     ),
     "another inventory's listener": (
-        lambda cloud: cloud.converge(cloud.want(inventory="staging/hosts.yml")) and cloud.want(), "port", "of the inventory staging/hosts.yml",
+        lambda cloud: cloud.converge(cloud.want(inventory="staging/hosts.yml")) and cloud.want(), "port",
+        "of the inventory staging/hosts.yml.*If the inventory was renamed, set rtc_inventory_id: staging/hosts.yml.",
     ),
     "a node that the run does not look at": (
         lambda cloud: cloud.converge(cloud.want_nodes(1, 2)) and cloud.want(unseen=["wiki2"]), "targets", "wiki2 of wiki.example.com:9083 has a part",

@@ -73,7 +73,6 @@ SURROUNDINGS = {
     "nginx, nobody": ("nginx", "# nobody\ndeny all;\n", 2),
     "nginx, a header twice": ("nginx", "add_header Access-Control-Allow-Origin *;\n", 1),
     "nginx, certificates of clients": ("nginx", "ssl_verify_client on;\nssl_client_certificate CA;\n", 1),
-    "nginx, connections": ("nginx", "limit_req_zone $server_name zone=x:1m rate=1r/m;\nlimit_req zone=x;\n", 2),
     "nginx, another body": ("nginx", "proxy_set_body x;\n", 1),
     "apache, HTTP/1.0": ("apache", "SetEnv force-proxy-request-1.0 1\n", 1),
     "apache, a header twice": ("apache", 'Header always set Access-Control-Allow-Origin "*"\n', 1),

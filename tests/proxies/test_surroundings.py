@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from proxies.bench import NAME, Client, echo, free_port
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 EXTERNAL = "127.0.2.1"
 
@@ -85,6 +88,81 @@ def test_nothing_of_ours_is_kept_by_nginx(daemon, run, port, tmp_path, role):
         response = Client(EXTERNAL, port).request("/socket.io/")[0]
         assert (response.status, response.getheader("X-Kept")) == (200, None)
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+LIMITS = {
+    "connections": "limit_conn_zone $binary_remote_addr zone=all:1m;\nlimit_conn all 1;\n",
+    "requests": "limit_req_zone $binary_remote_addr zone=all:1m rate=1r/m;\nlimit_req zone=all;\n",
+    "bytes": "limit_rate 10;\n",
+    "copies": "mirror /socket.io/copy;\n",
+    "times": "expires 1h;\n",
+    "files": "client_body_in_file_only on;\n",
+    "headers": "connection_pool_size 256;\nlarge_client_header_buffers 2 256;\nclient_header_buffer_size 128;\n",
+    "pages": "proxy_intercept_errors on;\nerror_page 404 =200 /nothing;\n",
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_nginx_limits_and_copies_for_all_does_not_hold_for_ours(daemon, run, port, tmp_path, name):
+    """Neither do our connections count for others: theirs is the only one."""
+    server = daemon("nginx")
+    other = free_port()
+    theirs = f"server {{ listen 127.0.0.1:{other}; root /nonexistent; }}\n"
+    server.write("/etc/nginx/conf.d/00-limits.conf", LIMITS[name] + theirs)
+    server.start()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    client, held = Client(EXTERNAL, port), []
+    for _number in range(6):
+        held.append(client.websocket())
+        assert echo(held[-1])
+        answer, data = client.request("/socket.io/", "POST", b"x" * 100, {"Cookie": "a=" + "b" * 2000})
+        assert (answer.status, json.loads(data)["length"]) == (200, 100)
+        assert (answer.getheader("Expires"), answer.getheader("Cache-Control")) == (None, None)
+    if name == "connections":
+        assert Client("127.0.0.1", other).request()[0].status == 404
+    assert not [path for path in (server.root / "tmp").rglob("*") if path.is_file()]
+    assert run(server, port)["changed"] is False
+    assert run(server, port, state="absent")["changed"] is True
+
+
+def test_an_nginx_that_was_built_without_a_module_gets_no_directive_of_it():
+    plan = VhostPlan(
+        site="s", kind="nginx", name="rtc", role="rtc", server_name=NAME, listen=["*"], port=9083,
+        upstreams=[{"scheme": "http", "host": "127.0.0.1", "port": 9083}],
+    )  # fmt: skip
+    whole = renderer.render(plan, ["*"], "")
+    less = renderer.render(plan, ["*"], "", modules=["limit_req"])
+    assert all(f"{name}" in whole for name in renderer.USUAL_MODULES)
+    assert [name in less for name in renderer.USUAL_MODULES] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("module", "lines"),
+    [
+        ("expires", "ExpiresActive On\nExpiresDefault A3600"),
+        ("proxy", "ProxyAddHeaders Off"),
+        ("proxy", "LimitRequestFields 3\nLimitRequestFieldSize 100\nLimitRequestLine 30"),
+    ],
+)
+def test_what_apache_has_for_all_does_not_hold_for_ours(daemon, run, port, module, lines):
+    server = daemon("apache")
+    link = server.root / f"etc/apache2/mods-enabled/{module}.load"
+    if not link.exists():
+        os.symlink(f"../mods-available/{module}.load", link)
+    server.write("/etc/apache2/conf-enabled/all.conf", f"{lines}\n")
+    server.start()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    client = Client(EXTERNAL, port)
+    given = {"X-Forwarded-For": "192.0.2.66", "Cookie": "a=" + "b" * 4000, "X-A": "1", "X-B": "2"}
+    answer, data = client.request("/socket.io/?EIO=4&transport=polling&t=abcdefgh", headers=given)
+    assert (answer.status, answer.getheader("Expires"), answer.getheader("Cache-Control")) == (200, None, None)
+    seen = json.loads(data)["headers"]["x-forwarded-for"].split(", ")
+    assert (seen[0], len(seen)) == ("192.0.2.66", 2)  # the proxy says who that came from
+    with client.websocket() as sock:
+        assert echo(sock)
+    assert run(server, port)["changed"] is False
 
 
 @pytest.mark.parametrize("quick", ["On", "Off"])

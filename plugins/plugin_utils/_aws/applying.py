@@ -27,6 +27,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import (
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.session import Aws
 
 IN_USE = "ResourceInUse"  # a target group, for a moment after its listener is gone
+THERE = "InvalidPermission.Duplicate"  # a rule of a security group: AWS has each once
 TRIES, PAUSE = 10, 1.0  # seconds
 HEALTH_PAUSE = 3.0  # seconds between two looks at the targets
 
@@ -80,6 +81,8 @@ def _do(aws: Aws, step: Step, known: Mapping[str, str]) -> dict[str, Any]:
         try:
             return aws.call(step.service, step.call, **request)
         except AwsError as error:
+            if error.code == THERE and step.call == "authorize_security_group_ingress":
+                return {}  # another site's run, which has the same security group, was quicker
             if error.code != IN_USE or step.call != "delete_target_group" or not left:
                 raise
         time.sleep(PAUSE)

@@ -107,7 +107,8 @@ def _describe_group(wanted: WantedListener, group: Group) -> dict[str, object]:
         "ProtocolVersion": "HTTP1",  # WebSocket needs it
         "Port": group.port,
         "VpcId": group.vpc,
-        "TargetType": group.kind,
+        "TargetType": "ip" if group.kind == "ipv6" else group.kind,
+        **({"IpAddressType": "ipv6"} if group.kind == "ipv6" else {}),
         **_describe_health(group.health),
         "Tags": _to_list(ownership.make_tags(wanted)),
     }
@@ -141,11 +142,13 @@ def _raise_idle(wanted: WantedListener, seen: Seen) -> Iterator[Step]:
     balancer, least = seen.load_balancer, wanted.idle_timeout
     if not wanted.present or balancer.idle_timeout >= least:
         return
-    # What was before the first run stays noted, also where a run was killed before it raised anything.
-    noted = balancer.tags.get(TAG_IDLE_BEFORE) if balancer.tags.get(TAG_IDLE_SET) == str(least) else None
-    if noted is None:
-        tags = {TAG_IDLE_BEFORE: str(balancer.idle_timeout), TAG_IDLE_SET: str(least)}
-        text = f"note at {balancer.name} that its idle timeout was {balancer.idle_timeout} s"
+    # What was before the first run stays noted: where a run was killed before it raised anything, and where another
+    # site has raised it and this one needs more.
+    noted, since = balancer.tags.get(TAG_IDLE_BEFORE), balancer.tags.get(TAG_IDLE_SET)
+    before = noted if noted and since in (str(least), str(balancer.idle_timeout)) else str(balancer.idle_timeout)
+    if (noted, since) != (before, str(least)):
+        tags = {TAG_IDLE_BEFORE: before, TAG_IDLE_SET: str(least)}
+        text = f"note at {balancer.name} that its idle timeout was {before} s"
         yield Step("elbv2", "add_tags", {"ResourceArns": [balancer.arn], "Tags": _to_list(tags)}, text)
     yield _make_idle_step(seen, least, "raise")
 
@@ -243,8 +246,10 @@ def _sort(items: Iterable[Ingress]) -> list[Ingress]:
 
 def _describe_source(source: str, words: str) -> dict[str, object]:
     """A source as IpPermissions have it."""
-    if source.startswith("sg-"):
-        return {"UserIdGroupPairs": [{"GroupId": source, "Description": words}]}
+    account, _slash, group = source.rpartition("/")
+    if group.startswith("sg-"):
+        owner = {"UserId": account} if account else {}
+        return {"UserIdGroupPairs": [{"GroupId": group, **owner, "Description": words}]}
     if source.startswith("pl-"):
         return {"PrefixListIds": [{"PrefixListId": source, "Description": words}]}
     if ":" in source:

@@ -107,7 +107,7 @@ class Group:
     """A target group. Name, kind, protocol, port and VPC cannot be changed at AWS."""
 
     name: str
-    kind: str  # "instance" | "ip"
+    kind: str  # "instance" | "ip" | "ipv6": of addresses, which are of one family
     protocol: str
     port: int
     vpc: str
@@ -133,7 +133,7 @@ class Ingress:
 
     security_group: str
     port: int
-    source: str  # "10.0.0.0/8", "2001:db8::/32", "pl-...", "sg-..."
+    source: str  # "10.0.0.0/8", "2001:db8::/32", "pl-...", "sg-...", "123456789012/sg-..." of another account
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,7 @@ class SeenLoadBalancer:
     security_groups: list[str]
     idle_timeout: int  # seconds
     tags: Tags = field(default_factory=dict)
+    addresses: str = "ipv4"  # "ipv4" | "dualstack" | "dualstack-without-public-ipv4"
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,7 @@ class Seen:
     ingress: list[SeenIngress] = field(default_factory=list)  # of the security groups of all load balancers
     certificates: dict[str, SeenCertificate] = field(default_factory=dict)
     instances: dict[str, str] = field(default_factory=dict)  # id -> its VPC; those that do not exist are missing
+    resting: dict[str, str] = field(default_factory=dict)  # id -> state ("stopped") of those that do not run
     networks: list[str] = field(default_factory=list)  # CIDR blocks of the load balancer's VPC
     has_policy: bool = True  # AWS knows the TLS policy that is wanted, where one is named
     now: float = 0.0

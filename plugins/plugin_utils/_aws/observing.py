@@ -88,10 +88,12 @@ def _add_what_is_checked(aws: Aws, wanted: WantedListener, seen: Seen) -> Seen:
     read = [_read_certificate(aws, arn) for arn in candidates]
     instances = [item.id for item in wanted.targets if problems.is_instance(item.id)]
     addresses = any(not problems.is_instance(item.id) for item in wanted.targets)
+    found = _read_instances(aws, instances) if instances else []
     return dataclasses.replace(
         seen,
         certificates={item.arn: item for item in read if item},
-        instances=_read_instances(aws, instances) if instances else {},
+        instances={item["InstanceId"]: item.get("VpcId", "") for item in found},
+        resting={item["InstanceId"]: _read_state(item) for item in found if _read_state(item) != "running"},
         networks=_read_networks(aws, seen.load_balancer.vpc) if addresses else [],
         has_policy=wanted.protocol != "HTTPS" or not wanted.tls_policy or _has_policy(aws, wanted.tls_policy),
     )
@@ -133,6 +135,7 @@ def _make_load_balancer(aws: Aws, item: dict[str, Any], tags: Tags) -> SeenLoadB
         security_groups=list(item.get("SecurityGroups", [])),
         idle_timeout=int(attributes.get("idle_timeout.timeout_seconds", 60)),
         tags=tags,
+        addresses=item.get("IpAddressType") or "ipv4",
     )
 
 
@@ -172,15 +175,16 @@ def _make_listener(aws: Aws, item: dict[str, Any], tags: Tags, wanted: WantedLis
 
 
 def _make_rule(item: dict[str, Any]) -> SeenRule:
+    conditions = item.get("Conditions", [])
     values = [
         pair["Value"] if pair.get("Key") == "sid" else ""
-        for condition in item.get("Conditions", [])
+        for condition in conditions
         for pair in condition.get("QueryStringConfig", {}).get("Values", [{}])
     ]
     return SeenRule(
         arn=item["RuleArn"],
         priority=int(item["Priority"]),
-        value=values[0] if len(values) == 1 else "",
+        value=values[0] if len(values) == len(conditions) == 1 else "",
         group=_find_forward(item.get("Actions", [])),
     )
 
@@ -212,7 +216,7 @@ def _make_group(aws: Aws, item: dict[str, Any], tags: Tags, own: bool) -> SeenGr
         arn=arn,
         group=Group(
             name=item["TargetGroupName"],
-            kind=item.get("TargetType", ""),
+            kind=_read_kind(item),
             protocol=item.get("Protocol", ""),
             port=int(item.get("Port", 0)),
             vpc=item.get("VpcId", ""),
@@ -231,6 +235,11 @@ def _make_group(aws: Aws, item: dict[str, Any], tags: Tags, own: bool) -> SeenGr
         tags=tags,
         load_balancers=list(item.get("LoadBalancerArns", [])),
     )
+
+
+def _read_kind(group: dict[str, Any]) -> str:
+    kind = str(group.get("TargetType", ""))
+    return "ipv6" if (kind, group.get("IpAddressType")) == ("ip", "ipv6") else kind
 
 
 def read_health(aws: Aws, group: str) -> list[dict[str, Any]]:
@@ -256,13 +265,7 @@ def _make_ingress(item: dict[str, Any]) -> SeenIngress | None:
     protocol = str(item.get("IpProtocol"))
     if protocol not in ("tcp", "6", "-1"):
         return None
-    source = (
-        item.get("CidrIpv4")
-        or item.get("CidrIpv6")
-        or item.get("PrefixListId")
-        or item.get("ReferencedGroupInfo", {}).get("GroupId")
-        or ""
-    )
+    source = item.get("CidrIpv4") or item.get("CidrIpv6") or item.get("PrefixListId") or _name_group(item)
     first, last = ALL_PORTS if protocol == "-1" else (int(item.get("FromPort", 0)), int(item.get("ToPort", 0)))
     return SeenIngress(
         id=item["SecurityGroupRuleId"],
@@ -274,15 +277,23 @@ def _make_ingress(item: dict[str, Any]) -> SeenIngress | None:
     )
 
 
-def _read_instances(aws: Aws, ids: list[str]) -> dict[str, str]:
+def _name_group(rule: dict[str, Any]) -> str:
+    """The security group that a rule lets in, with its account where that is another one: AWS finds it by both."""
+    group = rule.get("ReferencedGroupInfo", {})
+    account, own = group.get("UserId", ""), rule.get("GroupOwnerId", "")
+    name = str(group.get("GroupId", ""))
+    return f"{account}/{name}" if name and account and own and account != own else name
+
+
+def _read_instances(aws: Aws, ids: list[str]) -> list[dict[str, Any]]:
     condition = {"Name": "instance-id", "Values": sorted(set(ids))}
     found = aws.list_all("ec2", "describe_instances", "Reservations", Filters=[condition])
-    return {
-        item["InstanceId"]: item.get("VpcId", "")
-        for reservation in found
-        for item in reservation["Instances"]
-        if item.get("State", {}).get("Name") not in ("terminated", "shutting-down")
-    }
+    every: list[dict[str, Any]] = [item for reservation in found for item in reservation["Instances"]]
+    return [item for item in every if _read_state(item) not in ("terminated", "shutting-down")]
+
+
+def _read_state(instance: dict[str, Any]) -> str:
+    return str(instance.get("State", {}).get("Name") or "running")
 
 
 def _read_networks(aws: Aws, vpc: str) -> list[str]:

@@ -95,6 +95,14 @@ def describe_owner(tags: Tags) -> str:
     return f"belongs to {tags[TAG_SITE]} of the inventory {tags[TAG_INVENTORY]}"
 
 
+def explain_rename(tags: Tags, wanted: WantedListener) -> str:
+    """What else to do about something of this very site that another inventory has made: this one, by another name."""
+    same = tags.get(TAG_SITE) == clean(wanted.site) or read_nodes(tags) & name_nodes(wanted.nodes)
+    if not (same and is_ours(tags)) or tags[TAG_INVENTORY] == clean(wanted.inventory):
+        return ""
+    return f" If the inventory was renamed, set rtc_inventory_id: {tags[TAG_INVENTORY]}."
+
+
 def list_listeners(seen: Seen, wanted: WantedListener) -> list[SeenListener]:
     """The listeners of a site, on whatever port and load balancer."""
     return [item for item in seen.listeners if is_own(item.tags, wanted)]

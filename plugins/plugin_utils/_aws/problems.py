@@ -19,6 +19,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import (
     Problem,
     Seen,
     SeenListener,
+    Target,
     WantedListener,
 )
 
@@ -69,7 +70,8 @@ def _check_port(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
             yield Problem(
                 "port",
                 f"Port {wanted.port} of {seen.load_balancer.name} has a listener that {whose}. It is left alone.",
-                "Give the site another rtc_port or load balancer, or remove that listener.",
+                "Give the site another rtc_port or load balancer, or remove that listener."
+                + ownership.explain_rename(item.tags, wanted),
             )
 
 
@@ -80,7 +82,7 @@ def _check_names(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
             yield Problem(
                 "port",
                 f"The target group {item.group.name} {ownership.describe_owner(item.tags)}. It is left alone.",
-                "Remove that target group, or give it its tags back.",
+                "Remove that target group, or give it its tags back." + ownership.explain_rename(item.tags, wanted),
             )
 
 
@@ -92,8 +94,10 @@ def list_group_names(wanted: WantedListener, load_balancer: str) -> dict[str, st
 
 
 def choose_kind(wanted: WantedListener) -> str:
-    """The kind of the targets: "instance" or "ip"."""
-    return "instance" if any(is_instance(item.id) for item in wanted.targets) else "ip"
+    """The kind of the targets: "instance", "ip" or "ipv6"."""
+    if any(is_instance(item.id) for item in wanted.targets):
+        return "instance"
+    return "ipv6" if any(":" in item.id for item in wanted.targets) else "ip"
 
 
 def is_instance(target: str) -> bool:
@@ -109,6 +113,8 @@ def _check_targets(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
     if len({is_instance(item.id) for item in wanted.targets}) > 1:
         ids = ", ".join(f"{item.node}: {item.id}" for item in wanted.targets)
         yield Problem("targets", f"A target group has instances or addresses, not both: {ids}.", remedy)
+    if choose_kind(wanted) == "ipv6":
+        yield from _check_family(wanted, seen)
     for ids in _list_doubled([item.id for item in wanted.targets]):
         yield Problem("targets", f"{ids} stands for several nodes.", remedy)
     for item in wanted.targets:
@@ -119,8 +125,31 @@ def _check_targets(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
                 where = f"is in {seen.instances[item.id]}, and the load balancer {name} in {vpc}"
                 text = f"The instance {item.id} of {item.node} {where}: it cannot reach it."
                 yield Problem("targets", text, "Name the load balancer that is in the VPC of the instances.")
+            elif item.id in seen.resting and not _is_registered(item, wanted, seen):
+                text = f"The instance {item.id} of {item.node} is {seen.resting[item.id]}: AWS takes running ones only."
+                yield Problem("targets", text, "Start it, or set rtc_state: absent for the host; then run again.")
         else:
             yield from _check_address(item.node, item.id, wanted, seen)
+
+
+def _is_registered(target: Target, wanted: WantedListener, seen: Seen) -> bool:
+    """Whether a target is in all of its groups: it stays there while it does not run."""
+    names = list_group_names(wanted, seen.load_balancer.arn)
+    there = {item.group.name: item.group.targets for item in ownership.list_groups(seen, wanted)}
+    own = [name for node, name in names.items() if node in ("", target.node)]
+    return all((target.id, wanted.port) in there.get(name, frozenset()) for name in own)
+
+
+def _check_family(wanted: WantedListener, seen: Seen) -> Iterator[Problem]:
+    """Addresses of IPv6: a target group has one family, and a load balancer reaches that one only which it has."""
+    remedy = "Set rtc_aws_target of the hosts to their EC2 instances, or to their IPv4 addresses."
+    others = [item for item in wanted.targets if ":" not in item.id and not is_instance(item.id)]
+    if others:
+        ids = ", ".join(f"{item.node}: {item.id}" for item in wanted.targets)
+        yield Problem("targets", f"A target group has addresses of IPv4 or of IPv6, not both: {ids}.", remedy)
+    if not seen.load_balancer.addresses.startswith("dualstack"):
+        name = seen.load_balancer.name
+        yield Problem("targets", f"{name} has no IPv6 (its address type is {seen.load_balancer.addresses}).", remedy)
 
 
 def _check_address(node: str, text: str, wanted: WantedListener, seen: Seen) -> Iterator[Problem]:

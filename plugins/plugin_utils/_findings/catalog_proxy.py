@@ -421,11 +421,11 @@ ENTRIES = (
         title="A node without the shared home",
         meaning=(
             "It is no node of the cluster: behind the same proxy it would show users other data. Where none has one,"
-            " or the file of a node could not be read, it is a warning."
+            " the file of a node could not be read, or nodes name different ones, it is a warning."
         ),
         detected=(
             "confluence.cluster.home in confluence.cfg.xml or jira.shared.home in cluster.properties is on some nodes"
-            " of the site and not on this one, or on none of them."
+            " of the site and not on this one, or on none of them, or another one."
         ),
         remedy=(
             "Make it a node of the cluster as the product's documentation says, or give it a server name of its own"

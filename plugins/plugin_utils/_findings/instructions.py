@@ -24,6 +24,7 @@ TUNNEL = 3600
 POLL = 120  # seconds; one long poll lasts a ping interval and its timeout at most
 INTERVAL, TIMEOUT = 10, 5  # seconds, of health checks
 BY_ONE_NODE = ("azure_gateway",)  # kinds that cannot choose a node by the query string
+STANDING_BY = ("f5", "traefik")  # that bring another node in by themselves
 TOP_PRIORITY = 100  # of F5's priority groups, the highest of which that has a member up is used
 FAILURES = 2  # of health checks in a row, until a node gets no more requests
 
@@ -101,11 +102,14 @@ def render(kind: str, values: Values) -> str:
     if kind in BY_ONE_NODE:
         others = [*values.serving[1:], *values.standing_by]
         values = dataclasses.replace(values, serving=values.serving[:1], standing_by=others)
-    return "\n".join([*_list_values(values), "", *RENDERERS[kind](values)])
+    return "\n".join([*_list_values(values, kind in STANDING_BY), "", *RENDERERS[kind](values)])
 
 
-def _list_values(values: Values) -> Iterator[str]:
-    """What every proxy needs, whatever it is called there."""
+def _list_values(values: Values, brings_in: bool) -> Iterator[str]:
+    """What every proxy needs, whatever it is called there.
+
+    :param brings_in: whether it can have nodes that stand by.
+    """
     users = f"HTTPS, with {values.certificate}" if values.tls else "HTTP"
     yield f"Listen: port {values.port} of {values.server_name}, {users}; all paths, the service is at /."
     nodes = ", ".join(f"{values.scheme}://{_bracket(item.address)}:{values.port}" for item in values.serving)
@@ -120,7 +124,9 @@ def _list_values(values: Values) -> Iterator[str]:
         yield f"Sessions: the parameter sid of the query decides; it ends in {ends}. Without sid: any node, in turn."
     elif values.standing_by:
         names = ", ".join(item.node for item in values.standing_by)
-        yield f"Sessions: {values.serving[0].node} alone gets requests; {names} only when its health check fails."
+        first = values.serving[0].node
+        when = "its health check fails" if brings_in else f"somebody puts one in the place of {first}"
+        yield f"Sessions: {first} alone gets requests; {names} only when {when}."
     else:
         yield "Sessions: one node, nothing to be set."
 
@@ -248,21 +254,26 @@ def render_manifest(values: Values) -> str:
 
 def _render_service(name: str, nodes: list[Backend], values: Values) -> str:
     protocol = "kubernetes.io/wss" if values.tls_behind else "kubernetes.io/ws"
+    families = sorted({_name_family(item) for item in nodes})
+    # A Service without it has the cluster's first family only, and slices of the other one are passed over.
+    dual = ["  ipFamilyPolicy: PreferDualStack"] if "IPv6" in families else []
     lines = [
-        *("apiVersion: v1", "kind: Service", "metadata:", f"  name: {name}", "spec:", "  ports:"),
+        *("apiVersion: v1", "kind: Service", "metadata:", f"  name: {name}", "spec:", *dual, "  ports:"),
         *("  - name: rtc", f"    port: {values.port}", f"    targetPort: {values.port}"),
-        *(f"    appProtocol: {protocol}", "---"),
-        *("apiVersion: discovery.k8s.io/v1", "kind: EndpointSlice", "metadata:", f"  name: {name}"),
-        *("  labels:", f"    kubernetes.io/service-name: {name}", f"addressType: {_name_family(nodes)}"),
-        *("ports:", "- name: rtc", f"  port: {values.port}", f"  appProtocol: {protocol}", "endpoints:"),
-        *(f'- addresses: ["{item.address}"]' for item in nodes),
+        f"    appProtocol: {protocol}",
     ]
+    for family in families:  # a slice has addresses of one
+        own = f"{name}-{family.lower()}" if len(families) > 1 else name
+        lines += ["---", "apiVersion: discovery.k8s.io/v1", "kind: EndpointSlice", "metadata:", f"  name: {own}"]
+        lines += ["  labels:", f"    kubernetes.io/service-name: {name}", f"addressType: {family}"]
+        lines += ["ports:", "- name: rtc", f"  port: {values.port}", f"  appProtocol: {protocol}", "endpoints:"]
+        lines += [f'- addresses: ["{item.address}"]' for item in nodes if _name_family(item) == family]
     return "\n".join(lines) + "\n"
 
 
-def _name_family(nodes: list[Backend]) -> str:
+def _name_family(node: Backend) -> str:
     try:
-        return f"IPv{ipaddress.ip_address(nodes[0].address).version}"
+        return f"IPv{ipaddress.ip_address(node.address).version}"
     except ValueError:
         return "FQDN"
 
@@ -362,12 +373,11 @@ def render_traefik_dynamic(values: Values) -> str:
             lines += [f"    {name}:", "      failover:", f"        service: {top}-node{number}"]
             lines.append(f"        fallback: {after}")
     for name, nodes in services.items():
-        lines += [f"    {name}:", "      loadBalancer:", "        passHostHeader: true", "        healthCheck:"]
-        lines += [
-            f"          path: {values.health_path}",
-            f"          interval: {INTERVAL}s",
-            f"          timeout: {TIMEOUT}s",
-        ]
+        lines += [f"    {name}:", "      loadBalancer:", "        passHostHeader: true"]
+        # A session stays with its node while that one drains, or its store is away, and takes no new ones.
+        if not values.routes_sessions or name == top:
+            lines += ["        healthCheck:", f"          path: {values.health_path}"]
+            lines += [f"          interval: {INTERVAL}s", f"          timeout: {TIMEOUT}s"]
         if values.tls_behind:
             lines.append(f"        serversTransport: {top}")
         lines += ["        servers:"]

@@ -23,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     PlanInput,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 
 SHARED = (  # settings that all nodes of a site have in common
     "proxy",
@@ -156,8 +157,25 @@ def _check_protocol(classified: ClassifiedSite) -> Iterator[Finding]:
             classified.nodes[0].host,
             f"rtc_protocol is {wanted}, but {site.name} is {site.protocol}.",
             [item for item in site.evidence if not item.startswith(("RTC port", "server name"))],
-            site=site.name,
+            _explain_earlier_runs(classified),
+            site.name,
         )
+
+
+def _explain_earlier_runs(classified: ClassifiedSite) -> str:
+    """The remedy where the fact may be what an earlier run wrote; "" where none did."""
+    made = [
+        f"{entry.key} of {node.host}"
+        for node in classified.nodes
+        for entry in node.facts.managed.entries
+        if entry.kind == "connector" and name_owner(node.host, classified.site.application) in entry.owners
+    ]
+    if not made:
+        return ""
+    return (
+        f"An earlier run has made it so ({', '.join(made)}). Run once with rtc_state: absent for the hosts of the site,"
+        " which gives back what was there before, and then with rtc_protocol, or without rtc_protocol to leave it so."
+    )
 
 
 def _check_proxy(classified: ClassifiedSite, plan_input: PlanInput) -> Iterator[Finding]:

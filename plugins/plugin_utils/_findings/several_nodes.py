@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
@@ -148,6 +149,12 @@ def _check_shared_home(classified: ClassifiedSite) -> Iterator[Finding]:
             f" {having[0].application.shared_home}.",
             [_name_file(node)],
         )
+    for node in having[1:]:
+        # One of another cluster, such as a copy for tests, or the same directory in another place.
+        if posixpath.normpath(node.application.shared_home) != posixpath.normpath(having[0].application.shared_home):
+            text = f"{classified.site.name}: {node.host} has the shared home {node.application.shared_home},"
+            there = f"{having[0].host} has {having[0].application.shared_home}."
+            yield make("RTC463", node.host, f"{text} {there}", [_name_file(node)], severity="warning")
     if not having:
         first = classified.nodes[0]
         hosts = ", ".join(classified.site.nodes)

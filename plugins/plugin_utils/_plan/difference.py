@@ -22,6 +22,7 @@ from typing import Any
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
 from ansible_collections.collab.rtc.plugins.module_utils._managed import record
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import bracket
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, unit
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel as rtc_server_panel
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
@@ -39,7 +40,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import Scope, Wanted, name_owner
 
-FORMAT = 10  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+FORMAT = 11  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
 def make_spec(value: Any, *more: str) -> str:
@@ -206,7 +207,7 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
         name, spec = f"{item.name}.conf", {**dataclasses.asdict(item), "site": ""}
         if not item.panel_port:  # as it was recorded before there were panels
             del spec["panel_port"], spec["panel_from"]
-        targets = ", ".join(f"{one['scheme']}://{one['host']}:{one['port']}" for one in item.upstreams)
+        targets = ", ".join(f"{one['scheme']}://{bracket(str(one['host']))}:{one['port']}" for one in item.upstreams)
         yield Wanted(
             key=f"vhost {item.kind} {item.name}",
             kind="vhost",

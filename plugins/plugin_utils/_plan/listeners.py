@@ -11,6 +11,7 @@ for a host what detection saw.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import difference, ownership, problems
@@ -144,7 +145,15 @@ def _make_wanted(wanted: DesiredSite, plan_input: PlanInput) -> PlacedListener:
 
 def _make_target(node: DesiredNode, plan_input: PlanInput, labels: dict[str, str]) -> Target:
     settings = plan_input.settings_of(node.host, node.application)
-    return Target(node.host, settings.aws_target or node.upstream_host, labels.get(node.host, ""))
+    return Target(node.host, _spell(settings.aws_target or node.upstream_host), labels.get(node.host, ""))
+
+
+def _spell(target: str) -> str:
+    """An address as AWS spells it: else it would be another target with each run."""
+    try:
+        return ipaddress.ip_address(target).compressed
+    except ValueError:
+        return target
 
 
 def _make_unwanted(

@@ -119,11 +119,18 @@ def _render_body(
         "<IfModule mod_cache.c>",
         '    CacheDisable "/"',
         "</IfModule>",
+        # With "Off", what a client sends as X-Forwarded-For would be passed on as if the proxy said so.
+        "ProxyAddHeaders On",
+        # Cookies know no ports: what the application sets is sent to RTC, too.
+        "LimitRequestFields 100",
+        "LimitRequestFieldSize 32768",
+        "LimitRequestLine 32768",
     ]
-    if vhost.role == "application":
-        lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]
-    else:
+    if vhost.role == "rtc":
         lines += [
+            "<IfModule mod_expires.c>",
+            "    ExpiresActive Off",  # answers to polling that somebody keeps
+            "</IfModule>",
             "<IfModule !mpm_prefork_module>",
             "    KeepAlive On",
             f"    KeepAliveTimeout {_KEEP_ALIVE_SECONDS}",

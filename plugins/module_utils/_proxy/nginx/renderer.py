@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
@@ -26,22 +26,39 @@ _LOG_FORMAT = (
 )
 
 
-def render(vhost: VhostPlan, listens: list[str], authorities: str, logs: Sequence[Sequence[str]] = ()) -> str:
+# Eight pages at least, and those of some ARM machines have 64 KiB.
+_ZONE = "512k"
+# Modules that every build has unless it was told not to (configure --without-http_..._module).
+USUAL_MODULES = ("limit_conn", "limit_req", "mirror")
+
+
+def render(
+    vhost: VhostPlan,
+    listens: list[str],
+    authorities: str,
+    logs: Sequence[Sequence[str]] = (),
+    modules: Collection[str] = USUAL_MODULES,
+) -> str:
     """The file of one virtual host, to be included in ``http``.
 
     :param listens: addresses, as joined with what else listens on this port.
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     :param logs: arguments of each ``access_log`` that holds for servers with none of their own; none where nothing is
         logged.
+    :param modules: which of ``USUAL_MODULES`` this nginx has.
     """
     me = rendering.make_identifier(vhost.name)
     parts = [rendering.render_header(vhost), _render_map(me, vhost.reuse)]
     if logs:
         parts.append(f"log_format {me} '{_LOG_FORMAT}';\n")
     found = list_forwarded_paths(vhost)
+    limits = [name for name in ("limit_conn", "limit_req") if name in modules and vhost.role == "rtc"]
+    parts += [_render_uncounted(me, limits)] if limits else []
     parts += [_render_upstream(me, target, vhost.reuse) for target in found]
     parts += [_render_session_routes(me, target, vhost.reuse) for target in found if target.labels]
     body = [_render_listen(vhost, listens), _render_logs(me, logs), _render_general(vhost)]
+    if vhost.role == "rtc":
+        body.append(_render_own_ways(me, limits, modules))
     if vhost.certificate:
         body.append(_render_tls(vhost))
     body += [_render_location(vhost, me, target, authorities) for target in found]
@@ -54,6 +71,32 @@ def _render_map(me: str, reuse: bool) -> str:
     # plain requests alive, which a constant "upgrade" would not.
     plain = "''" if reuse else "close"
     return f"map $http_upgrade ${_name_variable(me)} {{\n    default upgrade;\n    '' {plain};\n}}\n"
+
+
+def _render_uncounted(me: str, limits: list[str]) -> str:
+    """Zones that count nothing: nginx leaves requests out whose key is empty.
+
+    What the http block limits for all its servers is meant for pages. Each user of RTC holds one or two connections,
+    and a company has one address: they would be refused, or their connections would count against the application's
+    users. The RTC server has limits of its own. nginx cannot switch a limit off; one in its place it knows.
+    """
+    key = f"${_name_variable(me, 'uncounted')}"
+    rates = {"limit_req": " rate=1r/s"}
+    lines = [f"map $host {key} {{", "    default '';", "}"]
+    lines += [f"{name}_zone {key} zone={me}_{name}:{_ZONE}{rates.get(name, '')};" for name in limits]
+    return "\n".join([*lines, ""])
+
+
+def _render_own_ways(me: str, limits: list[str], modules: Collection[str]) -> str:
+    """In place of what the http block may have for all servers: see :func:`_render_uncounted`, too.
+
+    Answers that come in drops or are kept, requests that somebody gets a copy of: a mirror would do each one twice.
+    """
+    numbers = {"limit_conn": f" {me}_limit_conn 65535", "limit_req": f" zone={me}_limit_req"}
+    lines = [f"{name}{numbers[name]};" for name in limits]
+    lines += ["limit_rate 0;", "expires off;", "client_body_in_file_only off;"]
+    lines += ["mirror off;"] if "mirror" in modules else []
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def _name_variable(me: str, what: str = "upgrade") -> str:
@@ -121,8 +164,9 @@ def _render_logs(me: str, logs: Sequence[Sequence[str]]) -> str:
 
 
 def _render_general(vhost: VhostPlan) -> str:
-    limit = f"    client_max_body_size {rendering.compute_body_limit(vhost)}m;\n"
-    return limit if vhost.role == "rtc" else limit + "    large_client_header_buffers 8 32k;\n"
+    # Cookies know no ports: what the application sets is sent to RTC, too.
+    buffers = "    large_client_header_buffers 8 32k;\n"
+    return f"    client_max_body_size {rendering.compute_body_limit(vhost)}m;\n{buffers}"
 
 
 def _render_tls(vhost: VhostPlan) -> str:
@@ -165,12 +209,11 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
         # What the http block may have for all: answers of one person kept for others, or as files.
         "proxy_cache off;",
         "proxy_store off;",
+        *_list_own_ways_on(vhost, target),
         f"proxy_connect_timeout {target.connect_seconds}s;",
         f"proxy_read_timeout {target.seconds}s;",
         f"proxy_send_timeout {target.seconds}s;",
     ]
-    if target.labels:  # of those that open a session: only they have another node to go to, and none of them is a POST
-        lines.append("proxy_next_upstream error timeout http_503;")
     if target.tunnel:
         lines.append("proxy_buffering off;")
     else:
@@ -185,6 +228,22 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
             "proxy_ssl_protocols TLSv1.2 TLSv1.3;",
         ]
     return f"    location {path} {{\n" + "".join(f"        {line}\n" for line in lines) + "    }\n"
+
+
+def _list_own_ways_on(vhost: VhostPlan, target: ForwardedPath) -> list[str]:
+    """What the http block may have for all, about the way on to RTC."""
+    if vhost.role != "rtc":
+        return []
+    # With labels, of those that open a session: only they have another node to go to, and none of them is a POST. What
+    # was sent to a node is never sent to another one ("non_idempotent"): it would be done twice.
+    again = "error timeout http_503" if target.labels else "error timeout"
+    return [
+        "proxy_intercept_errors off;",  # RTC's own answers say why, and to which pages
+        "proxy_ignore_client_abort off;",
+        f"proxy_next_upstream {again};",
+        "proxy_next_upstream_tries 0;",
+        "proxy_next_upstream_timeout 0;",
+    ]
 
 
 def _render_rest(vhost: VhostPlan) -> str:

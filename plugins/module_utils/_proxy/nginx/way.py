@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 
@@ -67,7 +68,7 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     _judge_access(host, scopes, inner)
     _judge_kind(host, scopes, inner)
     _judge_sent(host, scopes, sent, [route for _item, route in passes])
-    _judge_limits(host, scopes, http)
+    _judge_limits(host, scopes, http, asked[0])
     _judge_sharing(host, scopes, asked[0])
 
 
@@ -279,12 +280,12 @@ def _judge_sent(host: VirtualHost, scopes: list[Directive], sent: dict[str, str]
                 route.upgrade = False
 
 
-def _judge_limits(host: VirtualHost, scopes: list[Directive], http: Directive) -> None:
+def _judge_limits(host: VirtualHost, scopes: list[Directive], http: Directive, request: Request) -> None:
     """Limits that RTC's clients reach at once, or when they are a few."""
     for kind in ("conn", "req"):
         if any(item.args == ["on"] for item in _find(scopes, f"limit_{kind}_dry_run")):
             continue
-        for item in _find(scopes, f"limit_{kind}"):
+        for item in (one for one in _find(scopes, f"limit_{kind}") if _counts(one, http, request)):
             words = f"{item.file}:{item.line} {item.name} {' '.join(item.args)}"
             if kind == "req":
                 host.doubts.append(f"{words} refuses what comes too fast")
@@ -301,6 +302,16 @@ def _judge_limits(host: VirtualHost, scopes: list[Directive], http: Directive) -
         known = any(item.args[0] == f"{name}:{port}" for name, port in ends) if item.args else False
         if known and 0 < _read_size(most) < FEW_CONNECTIONS:
             host.sources.append(f"{item.file}:{item.line} server {' '.join(item.args)}")
+
+
+def _counts(limit: Directive, http: Directive, request: Request) -> bool:
+    """Whether a limit counts requests to RTC: nginx leaves out those whose key is empty."""
+    words = [word[5:] if word.startswith("zone=") else word for word in limit.args]
+    for zone in http.all(f"{limit.name}_zone"):
+        if any(word.startswith(f"zone={name}:") for word in zone.args[1:] for name in words[:1]):
+            with contextlib.suppress(requests.UnknownError):
+                return request.compute(zone.args[0]) != ""
+    return True
 
 
 def _read_size(text: str) -> int:

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
+from ansible_collections.collab.rtc.plugins.module_utils._commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
@@ -35,11 +38,12 @@ def build_layout(server: Nginx, vhosts: list[VhostPlan], absent: list[str], curr
     result = DesiredLayout()
     managed = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
     foreign = foreign_listens(current, managed)
+    usual = _find_usual_modules(server) if vhosts else []
     for vhost in vhosts:
         refuse_foreign(vhost, current)
         listens = join_listens(vhost, foreign)
         authorities = ca_file(vhost, server) if has_tls_upstream(vhost) else ""
-        text = renderer.render(vhost, listens, authorities, _find_access_logs(server))
+        text = renderer.render(vhost, listens, authorities, _find_access_logs(server), usual)
         result.listens += [(_find_socket(address, vhost.port, foreign), vhost.port) for address in listens]
         path = f"{available}/{vhost.name}.conf"
         result.files.append(DesiredFile(path, text.encode()))
@@ -62,6 +66,15 @@ def _find_access_logs(server: Nginx) -> list[list[str]]:
     if any(args[0] == "off" for args in found):
         return []
     return found or [[server.path(renderer.ACCESS_LOG)]]
+
+
+def _find_usual_modules(server: Nginx) -> list[str]:
+    """Those that this program has; all of them where it cannot be asked."""
+    words = ""
+    if server.program():
+        with contextlib.suppress(UnsafeProgramError):
+            words = run([server.program(), "-V"]).output
+    return [name for name in renderer.USUAL_MODULES if f"--without-http_{name}_module" not in words]
 
 
 def _find_socket(address: str, port: int, foreign: list[ProxyListen]) -> str:

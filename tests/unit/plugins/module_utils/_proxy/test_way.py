@@ -87,6 +87,10 @@ def read_haproxy(tmp_path, front, back="", server="", use=f"use_backend rtc if {
         ("limit_conn c 1; limit_conn_dry_run on;", RIGHT),
         ("limit_req zone=r;", UNTOLD),
         ("limit_req zone=r; limit_req_dry_run on;", RIGHT),
+        ("limit_req zone=none;", RIGHT),  # it leaves out what has an empty key
+        ("limit_req zone=rest;", UNTOLD),
+        ("limit_conn none 1;", RIGHT),
+        ("limit_conn rest 1;", SOME),
         ("client_max_body_size 1k;", SOME),
         ("client_max_body_size 0;", RIGHT),
         ("client_max_body_size 1m;", RIGHT),
@@ -104,7 +108,9 @@ def read_haproxy(tmp_path, front, back="", server="", use=f"use_backend rtc if {
     ],
 )
 def test_nginx(tmp_path, inside, said):
-    zones = "map $http_origin $cors { default ''; ~wiki $http_origin; }"
+    zones = "map $http_origin $cors { default ''; ~wiki $http_origin; } map $host $empty { default ''; }"
+    for kind, rate in (("conn", ""), ("req", " rate=1r/m")):
+        zones += f" limit_{kind}_zone $empty zone=none:1m{rate}; limit_{kind}_zone $remote_addr zone=rest:1m{rate};"
     if "add_header" not in inside:
         inside = inside.replace("proxy_set_header", UPGRADES + " proxy_set_header")
     assert say(read_nginx(tmp_path, inside, zones)) == said

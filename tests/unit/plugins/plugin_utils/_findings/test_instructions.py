@@ -231,3 +231,34 @@ def test_the_files_of_traefik_are_yaml_whose_parts_refer_to_one_another(cluster,
     else:
         (failover,) = [item["failover"] for item in http["services"].values() if "failover" in item]
         assert (servers[failover["service"]], servers[failover["fallback"]]) == (urls[:1], urls[1:])
+
+
+def test_a_slice_of_kubernetes_has_addresses_of_one_family(cluster):
+    values = values_of(cluster("kubernetes", **STORE))
+    first = dataclasses.replace(values.serving[0], address="2001:db8::11")
+    values = dataclasses.replace(values, serving=[first, *values.serving[1:]])
+    found = list(yaml.safe_load_all(instructions.render_manifest(values)))
+    slices = [item for item in found if item["kind"] == "EndpointSlice"]
+    services = {item["metadata"]["name"]: item["spec"] for item in found if item["kind"] == "Service"}
+    assert len({item["metadata"]["name"] for item in slices}) == len(slices) == 4
+    for item in slices:
+        (address,) = [one for point in item["endpoints"] for one in point["addresses"]]
+        assert item["addressType"] == ("IPv6" if ":" in address else "IPv4")
+        service = services[item["metadata"]["labels"]["kubernetes.io/service-name"]]
+        assert ":" not in address or service["ipFamilyPolicy"] == "PreferDualStack"
+
+
+def test_a_session_behind_traefik_stays_with_a_node_that_takes_no_new_ones(cluster):
+    values = values_of(cluster("traefik", **STORE))
+    services = yaml.safe_load(instructions.render_traefik_dynamic(values))["http"]["services"]
+    assert {name: "healthCheck" in item["loadBalancer"] for name, item in services.items()} == {
+        values.name: True,
+        **{f"{values.name}-{item.label}": False for item in values.serving},
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_brings_another_node_in_is_said(cluster, kind):
+    text = instructions.render(kind, values_of(cluster(kind)))
+    assert ("only when its health check fails" in text) == (kind in ("f5", "traefik"))
+    assert ("somebody puts one in the place of wiki1" in text) == (kind not in ("f5", "traefik"))
