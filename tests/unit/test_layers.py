@@ -79,7 +79,7 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2770,
     "managed_file": 2440,
-    "managed_record": 7640,
+    "managed_record": 7660,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 13200,  # the way to the panel in three renderers; what reading computes for RTC's requests
     "proxy_reload": 10300,
@@ -93,8 +93,8 @@ SHIPPED_LINES = {
     "store_database": 3990,  # what is given back where PostgreSQL does not start
     "rtc_runs_info": 3780,
     "rtc_undo": 5060,  # asks the RTC server for its projects, as detection asks it; what a move has kept
-    "tomcat_connector": 3400,  # with the rule for secrets, of which its diff is full
-    "topology_info": 19000,
+    "tomcat_connector": 3460,  # with the rule for secrets, of which its diff is full
+    "topology_info": 19080,
 }
 
 
