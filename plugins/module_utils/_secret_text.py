@@ -15,14 +15,17 @@ import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
-_KEYS = "api|access|private|secret|signing|signature|encryption|session|hmac|jwt|auth|crypto|cookie|master|shared"
+_KEYS = (
+    "api|access|license|private|secret|signing|signature|encryption|session|hmac|jwt|auth|crypto|cookie|master|shared"
+)
 _KINDS = (
     r"(?<!by)(?<!com)(?<!tres)pass(?:wor[dt]|wd|phrase|code)?|pwd|secret|token|(?<!load)(?<!set)credential|hmac|jwt"
+    r"|(?-i:(?<![A-Za-z])pw|(?<![A-Z])Pw|(?<![A-Za-z])PW)"
     rf"|(?:{_KEYS})[._-]?key"
 )
 _PLACE = r"(?:file|path|dir|url|uri|type|name|alias|header|provider|required|endpoint)"
 # No passenger, and no name that ends in a place.
-_WORD = rf"(?=[acehjmps-u])(?:{_KINDS})(?-i:s?(?![a-z]))(?![\w.-]{{0,40}}[._-]{_PLACE}\b)(?![._-]?{_PLACE})"
+_WORD = rf"(?=[acehjlmps-u])(?:{_KINDS})(?-i:s?(?![a-z]))(?![\w.-]{{0,40}}[._-]{_PLACE}\b)(?![._-]?{_PLACE})"
 _NAME = rf"{_WORD}[\w.-]{{0,40}}"
 
 # What is masked already, and what is no secret by itself.
@@ -110,6 +113,7 @@ _RULES = [
     (r"(://[^/\s:@\"']{0,200}:)(?!\*{8}@|\d{1,5}/)[^@\s\"']{1,200}@", rf"\1{MASK}@"),
     (r"(jdbc:oracle:\w{1,10}:[^/\s\"'@]{1,80}/)(?!\*{8}@)[^@\s\"']{1,200}@", rf"\1{MASK}@"),
 ]
+_OF_SECRET = re.compile(_NAME, re.IGNORECASE)
 _COMPILED = [(re.compile(rule, re.IGNORECASE | re.MULTILINE), by) for rule, by in _RULES]
 # map $http_x_api_key $known { "secret" 1; }: the values that a request is compared with
 _MAP = re.compile(
@@ -123,6 +127,11 @@ _KEY = re.compile(
 _OF_ENTITY = re.compile(rf"{_NAME}\s{{0,40}}=\s{{0,40}}[\"']([^\"'<>&]{{0,200}}&[^\"'<>]{{1,400}})[\"']", re.IGNORECASE)
 _ENTITY = re.compile(r"(<!ENTITY\s{1,20}([\w.:-]{1,80})\s{1,20})(\"[^\"]{1,2000}\"|'[^']{1,2000}')")
 _REFERENCE = re.compile(r"&([\w.:-]{1,80});")
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has this name, a property or a variable, is a secret."""
+    return bool(_OF_SECRET.search(name))
 
 
 def mask_entities(text: str) -> str:

@@ -165,6 +165,8 @@ def test_what_is_secret_is_masked(text):
         'auth_basic "Password required";',
         "proxy_pass http://127.0.0.1:9083/a@b;",
         "docker run -u 1000:1000 image",
+        "license_key_file=/etc/agent.key",
+        "pwdx=1 hpwm=2 lpw=3",
     ],
 )
 def test_the_rest_stays_to_the_letter(text):

@@ -75,6 +75,39 @@ def test_values_from_catalina_properties_and_the_environment(host):
     assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
 
 
+NAMES = (
+    "db.pwd",
+    "ldap.bind.pw",
+    "jwt.key",
+    "hmac",
+    "aws.accessKey",
+    "encryption-key",
+    "newrelic.license_key",
+    "app.tokens",
+)
+VALUES = (
+    *("jdbc:mysql://db/x?user=u&password=hunter2", "jdbc:sqlserver://db;password=hunter2;x=1", "redis://:hunter2@db"),
+    *("jdbc:oracle:thin:u/hunter2@db", "ldap://cn:hunter/hunter2@ldap", "https://x/?token=hunter2"),
+)
+
+
+def test_options_of_java_are_shown_without_the_secrets_in_them(host):
+    options = [f"-D{name}=hunter2" for name in NAMES]
+    options += [f"-Dvalue{number}={value}" for number, value in enumerate(VALUES)]
+    host.jira().write(f"{JIRA}/bin/setenv.sh", f"CATALINA_OPTS='{' '.join(options)} -Dplain=https://x/?a=b'\n")
+    text = host.data("jira-server.xml").replace("<Connector ", '<Connector dbPwd="hunter2" jwtKey="hunter2" ', 1)
+    host.write(JIRA + "/conf/server.xml", text.replace("keystorePass=", "x="))
+    host.jvm(700, JIRA, *options)
+    application = only(host)
+    assert application.properties["plain"] == "https://x/?a=b"
+    assert application.properties["value5"] == "https://x/?token=********"
+    for shown in (application.properties, application.process.properties):
+        assert {name: shown[name] for name in NAMES} == dict.fromkeys(NAMES, "********")
+        assert "hunter2" not in str(shown)
+    assert application.server_xml.connectors[0].attributes["jwtKey"] == "********"
+    assert application.server_xml.connectors[0].attributes["dbPwd"] == "********"
+
+
 def test_what_tomcat_takes_from_properties_is_told_for_the_modules(host):
     """A property that a password comes from is a secret under any name; what only a port comes from is none."""
     text = host.data("jira-server.xml").replace('"8080"', '"${web.secret.port}"').replace("hunter2", "${store.word}")
