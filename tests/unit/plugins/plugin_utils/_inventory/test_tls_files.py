@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import subprocess
 
 import pytest
 
@@ -153,6 +154,14 @@ def test_files_that_are_something_else(leaf, certificate, key, authority, variab
         (lambda leaf: leaf.pem + leaf.key_pem(), "holds a private key too"),
         (lambda leaf: leaf.pem[:-30], "without its END"),
         (lambda leaf: "0\ufffd\x03", "openssl x509 -inform der"),
+        (lambda leaf: leaf.pem.replace("\n", "\r"), "line ends in line 1"),
+        (lambda leaf: leaf.pem.replace("\n-----END", "\n  -----END"), "more than a mark in line"),
+        (lambda leaf: leaf.pem.replace("-----BEGIN", "\u00a0-----BEGIN"), "more than a mark in line 1"),
+        (
+            lambda leaf: leaf.pem + "# the rest\n" + Issued("x").pem.replace("-----BEGIN", "# -----BEGIN"),
+            "more than a mark",
+        ),
+        (lambda leaf: leaf.pem.replace("E-----\nM", "E-----\nX: y\n\nM"), "as it stands"),
         (lambda leaf: "{'confluence': '" + "-----BEGIN CERTIFICATE-----'}", "without its END"),
     ],
 )
@@ -164,6 +173,63 @@ def test_what_a_proxy_could_not_use(leaf, change, text, variable):
     else:
         given = tls_files.inspect(leaf.pem, leaf.key_pem(), None, text_given)
     assert (given.variable, text in given.error) == (variable, True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pem: pem.replace("\n", "\r\n"),
+        lambda pem: pem.replace("\n", " \n"),
+        lambda pem: pem.rstrip("\n"),
+        lambda pem: f"Größe\n  subject=x\n{pem}\n\n# the root is left out\n",
+        lambda pem: pem.replace("CERTIFICATE", "X509 CERTIFICATE").replace("PRIVATE KEY", "PRIVATE KEY"),
+        lambda pem: pem + pem,
+    ],
+)
+def test_what_openssl_reads_is_taken(leaf, change):
+    given = tls_files.inspect(change(leaf.pem), change(leaf.key_pem()), None, change(leaf.pem))
+    assert (given.error, given.key_matches) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda key: key.replace("\n", "\r"), "line ends in line 1"),
+        (lambda key: key.replace("\n-----END", "\n  -----END"), "more than a mark in line"),
+    ],
+)
+def test_a_key_that_only_python_reads(leaf, change, text):
+    given = tls_files.inspect(leaf.pem, change(leaf.key_pem()), None)
+    assert (given.variable, text in given.error, given.key_matches) == ("rtc_tls_key", True, True)
+
+
+MAKERS = {
+    "point compressed": "ecparam -name prime256v1 -genkey -noout -conv_form compressed",
+    "curve by its numbers": "ecparam -name prime256v1 -genkey -param_enc explicit",
+    "with the curve's name before": "ecparam -name secp384r1 -genkey",
+    "RSA for PSS alone": "genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048",
+    "Ed25519": "genpkey -algorithm ed25519",
+}
+
+
+@pytest.mark.parametrize("how", MAKERS.values(), ids=list(MAKERS))
+def test_a_key_in_another_form_belongs_to_its_certificate(how, leaf, tmp_path):
+    """The keys of real certificates that OpenSSL made, in forms that ``cryptography`` writes otherwise."""
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    subprocess.run(["openssl", *how.split(), "-out", str(key)], check=True, capture_output=True)
+    command = ["openssl", "req", "-x509", "-key", str(key), "-out", str(certificate), "-subj", "/CN=x"]
+    subprocess.run(command, check=True, capture_output=True)
+    given = tls_files.inspect(certificate.read_text(), key.read_text(), None)
+    assert (given.error, given.key_matches) == ("", True)
+    assert tls_files.inspect(leaf.pem, key.read_text(), None).key_matches is False
+
+
+def test_an_address_that_stands_there_as_a_name_is_for_nobody():
+    """Browsers, Java and OpenSSL look for addresses among the addresses only."""
+    both = Issued("x", names=[x509.DNSName("192.0.2.7"), x509.IPAddress(ipaddress.ip_address("192.0.2.8"))])
+    names = tls_files.inspect(both.pem, None, None).names
+    assert names == ["DNS:192.0.2.7", "192.0.2.8"]
+    assert [tls_files.names_cover(names, name) for name in ("192.0.2.7", "192.0.2.8")] == [False, True]
 
 
 def test_certificates_as_windows_exports_them(leaf):
