@@ -26,6 +26,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate impor
     CertificateError,
     parse_pem,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import handshake
 
 _MARK = re.compile("-----(?:BEGIN|END) [A-Z0-9 #]+-----")
 TEST_AUTHORITY = "collab.rtc test authority"  # in the name of authorities that the lab and first steps make
@@ -42,6 +43,7 @@ class GivenTls:
     fingerprint: str = ""  # SHA-256 of the leaf, lower-case hex
     self_signed: bool = False
     missing: str = ""  # the issuer that is needed and neither in the file nor the authority
+    refused: str = ""  # why clients do not take it, whatever the name and the time
     weak: str = ""  # "RSA 1024": too small for clients of today
     test_authority: bool = False
     key_given: bool = False
@@ -79,6 +81,8 @@ def inspect(
         if key is not None:
             _match_key(given, chain[0], key)
     _set_root(given, chain, roots)
+    if chain and key is not None and given.key_matches and not given.error and not given.missing:
+        given.refused = handshake.find_refusal(certificate, key, given.root_pem)
     texts = {"certificate": certificate or None, "private_key": key, "authority": upstream}
     given.digests = {holds: make_digest(holds, text, given.names) for holds, text in texts.items() if text is not None}
     return given

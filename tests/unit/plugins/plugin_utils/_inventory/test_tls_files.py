@@ -24,7 +24,7 @@ NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 class Issued:
     """A certificate with its key, issued by another one or by itself."""
 
-    def __init__(self, name, issuer=None, authority=False, names=()):
+    def __init__(self, name, issuer=None, authority=False, names=(), further=(), depth=None):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         builder = (
@@ -35,10 +35,12 @@ class Issued:
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW)
             .not_valid_after(NOW + datetime.timedelta(days=90))
-            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.BasicConstraints(authority, depth), critical=True)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
+        for extension in further:
+            builder = builder.add_extension(extension, critical=True)
         self.certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
         self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -222,6 +224,63 @@ def test_a_key_in_another_form_belongs_to_its_certificate(how, leaf, tmp_path):
     given = tls_files.inspect(certificate.read_text(), key.read_text(), None)
     assert (given.error, given.key_matches) == ("", True)
     assert tls_files.inspect(leaf.pem, key.read_text(), None).key_matches is False
+
+
+def usage(**more):
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
+    )
+    return x509.KeyUsage(
+        **{**dict.fromkeys(names.split(), False), "encipher_only": False, "decipher_only": False, **more}
+    )
+
+
+WIKI = [x509.DNSName("wiki.example.com")]
+FOR_SERVERS = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH])
+FOR_CLIENTS = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
+ELSEWHERE = x509.NameConstraints([x509.DNSName("example.net")], None)
+HERE = x509.NameConstraints([x509.DNSName("example.com")], None)
+NOT_HERE = x509.NameConstraints(None, [x509.DNSName("example.com")])
+
+
+@pytest.mark.parametrize(
+    ("of_authority", "of_leaf", "text"),
+    [
+        ({}, {}, ""),
+        ({}, {"further": [FOR_SERVERS]}, ""),
+        ({}, {"further": [FOR_CLIENTS]}, "serverAuth is missing"),
+        ({"further": [FOR_CLIENTS]}, {}, "serverAuth is missing"),
+        ({"further": [ELSEWHERE]}, {}, "not allowed to issue for this name"),
+        ({"further": [NOT_HERE]}, {}, "forbidden to issue for this name"),
+        ({"further": [HERE]}, {}, ""),
+        ({"further": [usage(crl_sign=True)]}, {}, "may not sign certificates"),
+        ({"further": [usage(key_cert_sign=True)]}, {"further": [usage(digital_signature=True)]}, ""),
+    ],
+)
+@pytest.mark.parametrize("given_root", [True, False])
+def test_what_clients_refuse_whatever_its_name_and_dates(root, of_authority, of_leaf, text, given_root):
+    """The dates of these certificates are past: that has findings of its own."""
+    authority = Issued("Issuing", root, authority=True, **of_authority)
+    leaf = Issued("wiki", authority, names=WIKI, **of_leaf)
+    chain = leaf.pem + authority.pem + ("" if given_root else root.pem)
+    given = tls_files.inspect(chain, leaf.key_pem(), root.pem if given_root else None)
+    assert (given.error, given.missing) == ("", "")
+    assert (text in given.refused, bool(given.refused)) == (True, bool(text))
+
+
+def test_an_authority_that_may_not_have_one_below(root):
+    upper = Issued("Upper", root, authority=True, depth=0)
+    lower = Issued("Lower", upper, authority=True)
+    leaf = Issued("wiki", lower, names=WIKI)
+    given = tls_files.inspect(leaf.pem + lower.pem + upper.pem, leaf.key_pem(), root.pem)
+    assert "pathlen" in given.refused
+
+
+def test_a_self_signed_certificate_is_not_refused_and_without_a_key_nothing_is_said(root):
+    own = Issued("wiki", names=WIKI)
+    assert tls_files.inspect(own.pem, own.key_pem(), None).refused == ""
+    leaf = Issued("wiki", root, names=WIKI, further=[FOR_CLIENTS])
+    assert tls_files.inspect(leaf.pem, None, root.pem).refused == ""
 
 
 def test_an_address_that_stands_there_as_a_name_is_for_nobody():
