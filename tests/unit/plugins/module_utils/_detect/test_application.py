@@ -359,9 +359,28 @@ SHARED = {
     "<!-- " + PROPERTY.format("/old") + " -->" + PROPERTY.format("/new"): "/new",
     "<!-- " + PROPERTY.format("/old") + " -->": "",
     '<property name="confluence.cluster.home"/>': "",
+    PROPERTY.format("/sh&#97;r&#xE9;d &lt;a>"): "/shar\xe9d <a>",
+    PROPERTY.format("/a").replace("name=", 'x="a>b" name='): "/a",
+    PROPERTY.format("/first") + PROPERTY.format("/last"): "/last",
     PROPERTY.format(" " * 1_000_000 + "<b/>"): "",
     PROPERTY.format("/unfinished") + "<b>": "",
 }
+
+
+@pytest.mark.parametrize(
+    ("doctype", "text", "home"),
+    [
+        ('[<!ENTITY root "/srv&#47;x">]', "&root;/a", "/srv/x/a"),
+        ('[<!ENTITY root SYSTEM "root.ent">]', "&root;/a", ""),
+        ('SYSTEM "x.dtd"', "/srv&root;/a", ""),
+        ('SYSTEM "x.dtd"', "/srv/a", "/srv/a"),
+    ],
+)
+def test_shared_home_of_confluence_by_an_entity(host, doctype, text, home):
+    host.write("/home/confluence.cfg.xml", f"<!DOCTYPE a {doctype}><a><b>&root;</b>{PROPERTY.format(text)}&root;</a>")
+    if "ENTITY" not in doctype:
+        host.write("/home/confluence.cfg.xml", f"<!DOCTYPE a {doctype}><a>{PROPERTY.format(text)}</a>")
+    assert installations.shared_home(RootFs(host.root, host.lstat), "confluence", "/home") == home
 
 
 @ENDS
