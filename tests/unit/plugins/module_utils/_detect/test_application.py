@@ -75,6 +75,20 @@ def test_values_from_catalina_properties_and_the_environment(host):
     assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
 
 
+def test_no_secret_beside_what_is_shown_of_server_xml(host):
+    text = host.data("jira-server.xml").replace("<Server", "<!-- managed by us token=hunter2 -->\n<Server", 1)
+    valve = '<Valve className="org.apache.catalina.valves.RemoteIpValve" myPwd="hunter2" remoteIpHeader="x"/>'
+    parameters = '<Parameter name="db.pwd" value="hunter2"/><Parameter name="u" value="jdbc:x://h?password=hunter2"/>'
+    text = text.replace('useHttpOnly="true"/>', f'useHttpOnly="true">{parameters}</Context>{valve}')
+    host.jira().write(JIRA + "/conf/server.xml", text)
+    file = only(host).server_xml
+    assert file.error == ""
+    assert file.generated_by.endswith('says "managed by us token=********"')
+    assert file.remote_ip_valve["myPwd"] == "********"
+    assert file.context_parameters == {"db.pwd": "********", "u": "jdbc:x://h?password=********"}
+    assert "hunter2" not in str(file)
+
+
 NAMES = (
     "db.pwd",
     "ldap.bind.pw",
