@@ -16,6 +16,7 @@ _SECRET = re.compile(
     r"|api[._-]?key|private[._-]?key",
     re.IGNORECASE,
 )
+_PATH = re.compile(r"/[^=:?@]*\Z")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
 
 
@@ -26,8 +27,12 @@ def is_secret(name: str) -> bool:
 
 
 def mask(values: dict[str, str]) -> dict[str, str]:
-    """The values with secrets replaced, those within a value too: passwords of URLs, ``?password=x``."""
-    return {
-        name: MASK if is_secret(name) and value else _secret_text.mask_text(_URL_PASSWORD.sub(rf"\g<1>{MASK}@", value))
-        for name, value in values.items()
-    }
+    """The values with secrets replaced, those within a value too: passwords of URLs, ``?password=x``.
+
+    Paths stay, whatever words are in them: stores and homes are found by them.
+    """
+    return {name: MASK if is_secret(name) and value else _mask_within(value) for name, value in values.items()}
+
+
+def _mask_within(value: str) -> str:
+    return value if _PATH.match(value) else _secret_text.mask_text(_URL_PASSWORD.sub(rf"\g<1>{MASK}@", value))

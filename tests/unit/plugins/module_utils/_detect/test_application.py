@@ -105,15 +105,19 @@ VALUES = (
 )
 
 
+PATH = 'JAVA_OPTS="$JAVA_OPTS \\"-Dpath=/srv/my secret store/token x.jks\\""\n'  # catalina.sh evals it
+
+
 def test_options_of_java_are_shown_without_the_secrets_in_them(host):
     options = [f"-D{name}=hunter2" for name in NAMES]
     options += [f"-Dvalue{number}={value}" for number, value in enumerate(VALUES)]
-    host.jira().write(f"{JIRA}/bin/setenv.sh", f"CATALINA_OPTS='{' '.join(options)} -Dplain=https://x/?a=b'\n")
+    host.jira().write(f"{JIRA}/bin/setenv.sh", f"CATALINA_OPTS='{' '.join(options)} -Dplain=https://x/?a=b'\n" + PATH)
     text = host.data("jira-server.xml").replace("<Connector ", '<Connector dbPwd="hunter2" jwtKey="hunter2" ', 1)
     host.write(JIRA + "/conf/server.xml", text.replace("keystorePass=", "x="))
     host.jvm(700, JIRA, *options)
     application = only(host)
     assert application.properties["plain"] == "https://x/?a=b"
+    assert application.properties["path"] == "/srv/my secret store/token x.jks"
     assert application.properties["value5"] == "https://x/?token=********"
     for shown in (application.properties, application.process.properties):
         assert {name: shown[name] for name in NAMES} == dict.fromkeys(NAMES, "********")
