@@ -65,7 +65,8 @@ class EntityWatch:
         self._parser, self._external, self._path, self._too_large = parser, external, path, too_large
         self._uses = Counter(_REFERENCE.findall(text))
         self._internal: dict[str, tuple[int, Counter[str]]] = {}  # own characters, and what it refers to how often
-        self._elsewhere = set(_OWN_OF_XML)  # what needs no declaration, and what is external: none is in an attribute
+        # Names that need no declaration, external ones, which are in no attribute, and those that were followed already.
+        self._sound = set(_OWN_OF_XML)
         self._further: set[str] = set()  # what internal entities refer to
         self._unread: str | None = None  # what find_unread says of them, once it was asked
         self._system_ids: dict[str, str] = {}
@@ -87,7 +88,7 @@ class EntityWatch:
         if parameter:
             return
         if value is None:
-            self._elsewhere.add(name)
+            self._sound.add(name)
             self._system_ids.setdefault(system_id or "", name)
             return
         if name in self._internal:  # the first declaration binds (XML 1.0, 4.2)
@@ -117,7 +118,7 @@ class EntityWatch:
         return self._find_undeclared(_REFERENCE.findall(tag[1])) if tag else ""
 
     def _find_undeclared(self, used: Iterable[str]) -> str:
-        todo, seen = list(used), set(self._elsewhere)
+        todo, seen = list(used), set(self._sound)
         while todo:
             name = todo.pop()
             if name in seen:
@@ -126,6 +127,7 @@ class EntityWatch:
                 return name
             seen.add(name)
             todo += self._internal[name][1]
+        self._sound |= seen  # declarations come before all elements
         return ""
 
     def _measure(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
