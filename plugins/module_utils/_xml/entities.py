@@ -65,7 +65,7 @@ class EntityWatch:
         self._parser, self._external, self._path, self._too_large = parser, external, path, too_large
         self._uses = Counter(_REFERENCE.findall(text))
         self._internal: dict[str, tuple[int, Counter[str]]] = {}  # own characters, and what it refers to how often
-        # Names that need no declaration, external ones, which are in no attribute, and those that were followed already.
+        # Names that need no declaration, external ones (they are in no attribute), those that were followed already.
         self._sound = set(_OWN_OF_XML)
         self._further: set[str] = set()  # what internal entities refer to
         self._unread: str | None = None  # what find_unread says of them, once it was asked
