@@ -15,14 +15,17 @@ import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
-_KEYS = "api|access|private|secret|signing|signature|encryption|session|hmac|jwt|auth|crypto|cookie|master|shared"
+_KEYS = (
+    "api|access|license|private|secret|signing|signature|encryption|session|hmac|jwt|auth|crypto|cookie|master|shared"
+)
 _KINDS = (
     r"(?<!by)(?<!com)(?<!tres)pass(?:wor[dt]|wd|phrase|code)?|pwd|secret|token|(?<!load)(?<!set)credential|hmac|jwt"
+    r"|(?-i:(?<![A-Za-z])pw|(?<=-D)pw|(?<![A-Z])Pw|(?<![A-Za-z])PW)"
     rf"|(?:{_KEYS})[._-]?key"
 )
 _PLACE = r"(?:file|path|dir|url|uri|type|name|alias|header|provider|required|endpoint)"
 # No passenger, and no name that ends in a place.
-_WORD = rf"(?=[acehjmps-u])(?:{_KINDS})(?-i:s?(?![a-z]))(?![\w.-]{{0,40}}[._-]{_PLACE}\b)(?![._-]?{_PLACE})"
+_WORD = rf"(?=[acehjlmps-u])(?:{_KINDS})(?-i:s?(?![a-z]))(?![\w.-]{{0,40}}[._-]{_PLACE}\b)(?![._-]?{_PLACE})"
 _NAME = rf"{_WORD}[\w.-]{{0,40}}"
 
 # What is masked already, and what is no secret by itself.
@@ -37,7 +40,11 @@ _QUOTED = (
     r"\\\"(?:[^\"\\\n]|\\[^\"\n])*\\\"|\$?\"(?:[^\"\\]|\\.){0,2000}\"|\$?'(?:[^'\\]|\\.){0,2000}'|\"[^\"\n]*|'[^'\n]*"
 )
 _BARE = r"(?:\\.|[^\s;,>&\"'\\]|[;,>&](?![\s\"'<]|$|(?:amp;)?[\w.-]{1,40}=|[\"'{]))"
-_VALUE = rf"(?:(?:{_QUOTED})(?:[\w$.%@!#+\\-]{_BARE}*|(?:{_QUOTED}))*|{_BARE}+(?:[\"'](?=[\w$])[^\"'\n]*[\"'])?)"
+# What a shell would run for it: what it prints may stand there.
+_RUN = r"\$\([^()\n]{0,400}\)|`[^`\n]{0,400}`"
+_VALUE = (
+    rf"(?:(?:{_RUN})|(?:{_QUOTED})(?:[\w$.%@!#+\\-]{_BARE}*|(?:{_QUOTED}))*|{_BARE}+(?:[\"'](?=[\w$])[^\"'\n]*[\"'])?)"
+)
 _BY_NAME = rf"{_NONE}{_VALUE}"
 
 # Who gives a value to a name that follows: nginx, Apache, HAProxy.
@@ -68,7 +75,7 @@ _RULES = [
     ),
     (
         rf"(<[\w.:-]{{0,40}}{_NAME}>|<[^<>]{{1,100}}\bname\s?=\s?[\"'][^\"'\n]{{0,80}}{_NAME}[\"'][^<>]{{0,100}}>)"
-        rf"(?!\s{{0,40}}\*{{8}})[^<]{{1,500}}(?=<)",
+        rf"(?!\s{{0,40}}\*{{8}})\s{{0,40}}(?:<!\[CDATA\[(?s:.){{1,500}}?\]\]>\s{{0,40}}|[^<\s][^<]{{0,500}})(?=<)",
         rf"\1{MASK}",
     ),
     # Names that a directive gives a value to: SetEnv DB_PASS x, proxy_set_header X-Api-Key x, set $token x
@@ -94,7 +101,14 @@ _RULES = [
     # Options of commands: -storepass x, --token x; -u name:x; sshpass -p x
     (rf"((?<![\w-])--?[\w-]{{0,40}}?(?:storepass|keypass|{_WORD})[ \t]{{1,20}})(?!-){_BY_NAME}", rf"\1{MASK}"),
     (
-        r"((?<![\w-])(?:-u|-U|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"'/]{1,80}:)(?!\*{8}|\d{1,6}\b)[^\s\"']{1,200}",
+        r"((?<![\w-])(?:-u|-U|(?:--user|--proxy-user)(?=[ =]))[ =]{0,4}[\"']?[^\s:\"'/]{1,80}:)"
+        r"(?!\*{8}|\d{1,6}\b)[^\s\"']{1,200}",
+        rf"\1{MASK}",
+    ),
+    # mysql -px
+    (
+        r"(\b(?:mysql|mariadb)\w{0,10}[ \t](?:[^\n|;&]{0,200}?[ \t])?-p)(?!\*{8})"
+        r"(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s\"']{1,200})",
         rf"\1{MASK}",
     ),
     (r"(\bsshpass[ \t]{1,20}-p[ \t]{0,20})(?!\*{8})\S{1,200}", rf"\1{MASK}"),
@@ -110,6 +124,7 @@ _RULES = [
     (r"(://[^/\s:@\"']{0,200}:)(?!\*{8}@|\d{1,5}/)[^@\s\"']{1,200}@", rf"\1{MASK}@"),
     (r"(jdbc:oracle:\w{1,10}:[^/\s\"'@]{1,80}/)(?!\*{8}@)[^@\s\"']{1,200}@", rf"\1{MASK}@"),
 ]
+_OF_SECRET = re.compile(_NAME, re.IGNORECASE)
 _COMPILED = [(re.compile(rule, re.IGNORECASE | re.MULTILINE), by) for rule, by in _RULES]
 # map $http_x_api_key $known { "secret" 1; }: the values that a request is compared with
 _MAP = re.compile(
@@ -125,11 +140,17 @@ _ENTITY = re.compile(r"(<!ENTITY\s{1,20}([\w.:-]{1,80})\s{1,20})(\"[^\"]{1,2000}
 _REFERENCE = re.compile(r"&([\w.:-]{1,80});")
 
 
+def is_secret(name: str) -> bool:
+    """Whether what has this name, a property or a variable, is a secret."""
+    return bool(_OF_SECRET.search(name))
+
+
 def mask_entities(text: str) -> str:
     """What entities stand for that a secret is made of, one by another too."""
     values = {found[2]: found[3] for found in _ENTITY.finditer(text)}
-    secret: set[str] = set()
-    todo = [name for found in _OF_ENTITY.finditer(text) for name in _REFERENCE.findall(found[1])]
+    secret = {name for name in values if is_secret(name)}
+    todo = [name for value in map(values.get, secret) for name in _REFERENCE.findall(value or "")]
+    todo += [name for found in _OF_ENTITY.finditer(text) for name in _REFERENCE.findall(found[1])]
     while todo:
         name = todo.pop()
         if name in values and name not in secret:

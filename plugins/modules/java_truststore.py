@@ -236,13 +236,12 @@ import os
 import re
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _process_files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._files_tree import make_directory
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors, editor, generated, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
+from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
@@ -259,7 +258,7 @@ _FIELDS = ("alias", "subject", "issuer", "not_before", "not_after", "sha256", "k
 class Run:
     """One run of the module: read, decide, write."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: QuietModule) -> None:
         self.module = module
         self.options: dict[str, Any] = module.params
         self.path: str = self.options["path"] or reader.locate(self.options["jre_home"])
@@ -457,7 +456,7 @@ def main() -> None:
         "alias": {"type": "str"},
         "sha256": {"type": "str"},
     }
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             _argspec.WRITING,
             path={"type": "path"},

@@ -192,7 +192,6 @@ from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
-from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import (
     property_sources,
@@ -272,12 +271,10 @@ def main() -> None:
             group={"type": "str"},
         ),
         supports_check_mode=True,
+        hidden=("properties",),  # any may be what a password refers to
     )
-    options = dict(module.params)
-    # Ansible shows a module's parameters with its result, and any property may be what a password refers to.
-    module.params["properties"] = dict.fromkeys(map(str, options["properties"]), MASK)
     try:
-        result = _run(module, options)
+        result = _run(module, module.given)
     except RtcError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:

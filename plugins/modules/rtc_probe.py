@@ -195,14 +195,13 @@ transports:
   sample: {polling: true, websocket: false, upgrade: false}
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe, truststore
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             **check_module.CHECKING,
             "truststore": {

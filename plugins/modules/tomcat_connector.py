@@ -144,23 +144,19 @@ backup_file:
   type: str
 """
 
-import re
 from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
+from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.attributes import detect_version, is_secret, mask
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
-_SECRET_PROPERTY = "pass|secret|token|key"  # noqa: S105 - a pattern of names
-
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "path": {"type": "path", "required": True},
             "connector_port": {"type": "int"},
@@ -170,17 +166,19 @@ def main() -> None:
             **_argspec.WRITING,
         },
         supports_check_mode=True,
-        no_log=True,  # keeps attributes such as keystorePass out of the system log; the result is not affected
+        hidden=("attributes", "properties"),  # keystorePass, and what it refers to
     )
-    params = dict(module.params)
-    _hide_secrets(module.params)
+    # What was asked is shown, but for the secrets.
+    module.params["attributes"] = {
+        name: MASK if value and is_secret(str(name)) else value for name, value in module.given["attributes"].items()
+    }
     try:
-        module.exit_json(**_run(module, params))
+        module.exit_json(**_run(module, module.given))
     except RtcError as exc:
         module.fail_json(msg=str(exc), line=getattr(exc, "line", 0))
 
 
-def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
+def _run(module: QuietModule, params: dict[str, Any]) -> dict[str, Any]:
     path = params["path"]
     attributes = {str(name): _text(name, value) for name, value in params["attributes"].items()}
     properties = {str(name): _text(name, value) or "" for name, value in params["properties"].items()}
@@ -226,17 +224,6 @@ def _text(name: Any, value: Any) -> str | None:
     if isinstance(value, (int, float)):
         return str(value)
     raise RtcError(f"The value of {name} is a {type(value).__name__}.", "Give text, a number, a boolean or null.")
-
-
-def _hide_secrets(params: dict[str, Any]) -> None:
-    """Ansible shows a module's parameters with its result: take the secrets out of those."""
-    params["attributes"] = {
-        name: MASK if value and is_secret(str(name)) else value for name, value in params["attributes"].items()
-    }
-    params["properties"] = {
-        name: MASK if re.search(_SECRET_PROPERTY, str(name), re.IGNORECASE) else value
-        for name, value in params["properties"].items()
-    }
 
 
 if __name__ == "__main__":

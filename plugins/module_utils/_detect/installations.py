@@ -344,5 +344,6 @@ def shared_home(rootfs: RootFs, kind: str, folder: str) -> str:
     except RtcError as exc:
         rootfs.note(path, str(exc))
         return ""
-    wanted = (node for node in document.nodes if node.attributes.get("name") == "confluence.cluster.home")
-    return next((element_text.read_text(document, node).strip() for node in wanted if node.name == "property"), "")
+    named = [node for node in document.nodes if node.attributes.get("name") == "confluence.cluster.home"]
+    wanted = [node for node in named if node.name == "property"][-1:]  # the last one counts
+    return next((element_text.read_text(document, node).strip() for node in wanted), "")

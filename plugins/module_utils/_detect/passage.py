@@ -104,7 +104,8 @@ def _list_targets(
     found: dict[tuple[str, int, str], tuple[ProxyListen, Question, list[Upstream]]] = {}
     for port in sorted(ports):
         there = [(host, item) for host in proxy.hosts for item in host.listens if item.takes(port)]
-        known = [name for host, _listen in there for name in [*host.names, *host.certificate_names]]
+        # Addresses of certificates are for no name; who has one is asked for the names of all.
+        known = [name for host, _ in there for name in [*host.names, *filter(_is_no_address, host.certificate_names)]]
         others = [] if names or any(map(_is_plain, known)) else [name for host in proxy.hosts for name in host.names]
         wanted = [name.lower().rstrip(".") for name in [*names, *known, *others] if _is_plain(name)]
         for _host, listen in there:
@@ -120,6 +121,10 @@ def _list_targets(
 
 def _is_plain(name: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?", name))
+
+
+def _is_no_address(name: str) -> bool:
+    return not re.fullmatch(r"[0-9.]+", name)
 
 
 def _place(listen: ProxyListen, addresses: list[str], main_address: str) -> str:

@@ -189,7 +189,8 @@ def _make_preparation(account: Account | None, timeout: float) -> Callable[[], N
         resource.RLIMIT_AS: _MAX_MEMORY,
         resource.RLIMIT_FSIZE: MAX_FILE,
         resource.RLIMIT_NOFILE: _MAX_DESCRIPTORS,
-        resource.RLIMIT_CORE: 0,  # a core would have the password
+        # A core would have the password. core(5): 0 does not count where cores go to a program (abrt, apport), 1 does.
+        resource.RLIMIT_CORE: 1,
     }
     if account is not None and account.alone:  # it counts what else a user runs
         limits[resource.RLIMIT_NPROC] = _MAX_THREADS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.collab.rtc.plugins.module_utils import _secret_text
 from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
 _SECRET = re.compile(
@@ -15,17 +16,23 @@ _SECRET = re.compile(
     r"|api[._-]?key|private[._-]?key",
     re.IGNORECASE,
 )
+_PATH = re.compile(r"/[^=:?@]*\Z")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
 
 
 def is_secret(name: str) -> bool:
-    """Whether a property, attribute or variable of this name holds a secret."""
-    return bool(_SECRET.search(name))
+    """Whether a property, attribute or variable of this name holds a secret: by what is common in Java, and by what a
+    diff takes for one."""
+    return bool(_SECRET.search(name)) or _secret_text.is_secret(name)
 
 
 def mask(values: dict[str, str]) -> dict[str, str]:
-    """The values with secrets replaced; passwords within URLs too."""
-    return {
-        name: MASK if is_secret(name) and value else _URL_PASSWORD.sub(r"\g<1>" + MASK + "@", value)
-        for name, value in values.items()
-    }
+    """The values with secrets replaced, those within a value too: passwords of URLs, ``?password=x``.
+
+    Paths stay, whatever words are in them: stores and homes are found by them.
+    """
+    return {name: MASK if is_secret(name) and value else _mask_within(value) for name, value in values.items()}
+
+
+def _mask_within(value: str) -> str:
+    return value if _PATH.match(value) else _secret_text.mask_text(_URL_PASSWORD.sub(rf"\g<1>{MASK}@", value))

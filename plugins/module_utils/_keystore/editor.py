@@ -65,21 +65,27 @@ def plan_present(store: KeyStore, wanted: Iterable[tuple[Certificate, str]]) -> 
     """What to do so that certificates are trusted.
 
     A certificate that is there under any alias is left alone. An alias that is given and holds another certificate gets
-    the new one.
+    the new one; where the other is wanted too, it gets another alias.
 
     :param wanted: certificates, each with the alias asked for, or an empty one.
     :raises AliasTakenError: the alias is that of a key, or is asked for twice.
     """
     changes = Changes()
-    known = store.trusted()
+    standing: dict[str, list[str]] = {}  # fingerprint -> aliases
+    for entry in store.entries.values():
+        if entry.kind == "trusted":
+            standing.setdefault(entry.fingerprint(), []).append(entry.alias)
     aliases: dict[Certificate, str] = {}
     for certificate, asked in wanted:  # the same one may be asked for twice; an alias that is given counts
         aliases[certificate] = aliases.get(certificate) or asked
-    for certificate, asked in aliases.items():
-        alias = (asked or default_alias(certificate)).lower()
-        if certificate.fingerprint in known:
-            changes.present[known[certificate.fingerprint]] = certificate
+    todo = list(aliases)
+    while todo:
+        certificate = todo.pop(0)
+        there = [one for one in standing.get(certificate.fingerprint, ()) if one not in changes.removed]
+        if there:
+            changes.present[there[0]] = certificate
             continue
+        alias = (aliases[certificate] or default_alias(certificate)).lower()
         if alias in changes.added:
             raise AliasTakenError(f"The alias '{alias}' is asked for by two certificates.", "Give each its own alias.")
         old = store.find(alias)
@@ -87,6 +93,7 @@ def plan_present(store: KeyStore, wanted: Iterable[tuple[Certificate, str]]) -> 
             raise AliasTakenError(f"The alias '{alias}' belongs to a {_name_kind(old)}.", "Give another alias.")
         if old is not None:
             changes.removed[old.alias] = parse_entry(old)
+            todo += [changes.present.pop(old.alias)] if old.alias in changes.present else []
         changes.added[alias] = certificate
     return changes
 

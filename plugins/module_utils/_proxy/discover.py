@@ -106,7 +106,7 @@ def _look(server: Backend, item: ServedCertificate) -> str:
         return ""
     try:
         leaf = certificate.parse_certificates(_files.read_bytes(server.path(path), _MOST), path)[0]
-        item.names, item.expires = list(leaf.dns_names), leaf.not_after.timestamp()
+        item.names, item.expires = leaf.alternative_names, leaf.not_after.timestamp()
         if b"ENCRYPTED" in _files.read_bytes(server.path(item.key), _MOST):
             item.problem = f"its key {item.key} has a pass phrase"
     except RtcError as exc:

@@ -33,7 +33,7 @@ def check_certificate(vhost: VhostPlan) -> list[str]:
     _check_pair(vhost, data, _files.read_bytes(vhost.key, 1024 * 1024))
     leaf = chain[0]
     if not server_certificate.match_name(leaf, vhost.server_name):
-        held = ", ".join(leaf.dns_names) or "no name at all"
+        held = ", ".join(leaf.alternative_names) or "no name at all"
         raise ProxyError(
             f"The certificate {vhost.certificate} is not for {vhost.server_name}; it holds {held}.",
             "Have one issued with that name among its alternative names.",

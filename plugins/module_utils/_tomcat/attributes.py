@@ -33,12 +33,16 @@ _SECRET = (
     "requiredSecret",
 )
 _SECRET_NAMES = frozenset(name.lower() for name in _SECRET)
+# Of protocol classes that are not Tomcat's own; not keystorePassFile, nor secretRequired.
+_SECRET_ENDING = re.compile(
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|(?:api|access|private)[._-]?key)$", re.I
+)
 _SECRET_IN_TEXT = r"(?is)(?<![\w.-])((?:" + "|".join(_SECRET) + r")\s*=\s*)([\"'])(?!\*{8})((?!\2).)*\2"
 
 
 def is_secret(name: str) -> bool:
     """Whether the value of an attribute must not be shown."""
-    return name.lower() in _SECRET_NAMES
+    return name.lower() in _SECRET_NAMES or _SECRET_ENDING.search(name) is not None
 
 
 def mask(attributes: dict[str, str]) -> dict[str, str]:

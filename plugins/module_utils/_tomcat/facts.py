@@ -64,7 +64,7 @@ def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> Ser
         return facts
     _describe_context(rootfs, facts, model, base, kind)
     if model.remote_ip_valves:
-        facts.remote_ip_valve = _resolve_all(model.remote_ip_valves[0])
+        facts.remote_ip_valve = secrets.mask(_resolve_all(model.remote_ip_valves[0]))
     facts.shutdown_port = model.shutdown_port or 0
     facts.connectors = [_describe_connector(item, base) for item in model.connectors]
     _find_default_stores(rootfs, facts, known.get("user.home", ""))
@@ -242,7 +242,7 @@ def generated_by(rootfs: RootFs, text: str) -> str:
     for comment in _COMMENT.findall(text[: text.rfind("-->") + 3]):
         found = _MANAGED.search(comment)
         if found:
-            words = " ".join(found.group().split())
+            words = secrets.mask({"": " ".join(found.group().split())})[""]
             return f'a comment in the file says "{words}"'
     for template in _TEMPLATES:
         if rootfs.is_file(template):

@@ -91,8 +91,11 @@ def read_lines(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _unescape(text: str) -> str:
+    """Characters by their escapes; beyond the first plane they are two, as Java has them. Half of one is none that
+    could be written anywhere."""
     code = r"\\(?:u([0-9A-Fa-f]{4})|(.))"
-    return re.sub(code, lambda at: chr(int(at[1], 16)) if at[1] else _ESCAPES.get(at[2], at[2]), text, flags=re.DOTALL)
+    text = re.sub(code, lambda at: chr(int(at[1], 16)) if at[1] else _ESCAPES.get(at[2], at[2]), text, flags=re.DOTALL)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def resolve(value: str, properties: Values) -> tuple[str, list[str]]:

@@ -89,9 +89,12 @@ class Certificate:
 
     @property
     def alternative_names(self) -> list[str]:
-        """The DNS names and addresses that the certificate is for (``subjectAltName``), as text."""
+        """The DNS names and addresses that the certificate is for (``subjectAltName``), as text.
+
+        An address that stands there as a name is neither: no client takes it for the address, and it is shown as such.
+        """
         addresses = (str(ipaddress.ip_address(raw)) for raw in self.ip_addresses if len(raw) in (4, 16))
-        return [*self.dns_names, *addresses]
+        return [*(f"DNS:{one}" if _is_address(one) else one for one in self.dns_names), *addresses]
 
     def pem(self) -> str:
         """The certificate as PEM text."""
@@ -112,6 +115,13 @@ def parse_der(data: bytes, source: str = "The certificate") -> Certificate:
         raise CertificateError(
             f"{source} is not an X.509 certificate: {exc}.", "Export it again, as PEM or DER."
         ) from exc
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def read_names(data: bytes) -> tuple[bytes, bytes]:

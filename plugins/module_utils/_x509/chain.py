@@ -72,10 +72,10 @@ def trust_anchors(
         return [Anchor(one, one.fingerprint in known) for one in given]
     tops = {}
     for leaf in _find_ends(given):
-        top = climb(leaf, given, list(known.values()))[-1]
-        if not top.is_ca and not top.self_signed and top.fingerprint not in known:
-            raise _no_anchor(top, source)
-        tops[top.fingerprint] = top
+        for top in _find_tops(leaf, given, list(known.values())):
+            if not top.is_ca and not top.self_signed and top.fingerprint not in known:
+                raise _no_anchor(top, source)
+            tops[top.fingerprint] = top
     if policy == "all":
         tops = {one.fingerprint: one for one in given if one.is_ca} or tops
         tops.update({one.fingerprint: one for one in given if one.self_signed})
@@ -133,6 +133,7 @@ def signed(certificate: Certificate, issuer: Certificate) -> bool | None:
             )
         if oid in _ECDSA_HASHES:
             return _verify_ecdsa(issuer, tbs.raw, signature.bits(), _ECDSA_HASHES[oid])
+        return _verify_other(certificate, issuer)
     except (asn1.DerError, ValueError, IndexError):
         return False
     return None
@@ -148,12 +149,36 @@ def _find_ends(given: Sequence[Certificate]) -> list[Certificate]:
     return ends or list(given)
 
 
+def _find_tops(leaf: Certificate, given: Sequence[Certificate], extra: Sequence[Certificate]) -> list[Certificate]:
+    """Where the chain of a certificate ends. Where nothing here tells which of several given ones of the same name
+    issued one (an authority and its successor, without key identifiers), the ends of all."""
+    path = climb(leaf, given, extra)
+    tops = [path[-1]]
+    for below, issuer in zip(path, path[1:]):
+        if not _is_certain(below, issuer):
+            others = [one for one in given if one not in path and issued(below, one) and not _is_certain(below, one)]
+            tops += [climb(one, given, extra)[-1] for one in others]
+    return tops
+
+
+def _is_certain(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether more than the name says who issued it: the signature, or the identifiers of the key."""
+    return bool(issuer.ski and certificate.aki == issuer.ski) or bool(signed(certificate, issuer))
+
+
 def _find_issuer(
     certificate: Certificate, given: Sequence[Certificate], extra: Sequence[Certificate], path: Sequence[Certificate]
 ) -> Certificate | None:
     # A root is better than a cross-certificate of the same CA, which leads to a root that may be long gone.
     candidates = [one for one in [*given, *extra] if one not in path and issued(certificate, one)]
-    candidates.sort(key=lambda one: (not one.self_signed, -one.not_after.timestamp() if one.self_signed else 0))
+    # Where the name alone speaks for some, those that are given count before those that are trusted already.
+    candidates.sort(
+        key=lambda one: (
+            0 if _is_certain(certificate, one) else 1 if one in given else 2,
+            not one.self_signed,
+            -one.not_after.timestamp() if one.self_signed else 0,
+        )
+    )
     return candidates[0] if candidates else None
 
 
@@ -204,6 +229,23 @@ def _verify_rsa(key: bytes, message: bytes, signature: bytes, digest: str, oid: 
         if block == b"\x00\x01" + b"\xff" * (size - len(info) - 3) + b"\x00" + info:
             return True
     return False
+
+
+def _verify_other(certificate: Certificate, issuer: Certificate) -> bool | None:
+    """Edwards curves, RSA-PSS."""
+    try:
+        from cryptography import x509  # noqa: PLC0415 - optional
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        below, above = (x509.load_der_x509_certificate(one.der) for one in (certificate, issuer))
+        below.verify_directly_issued_by(above)
+    except InvalidSignature:
+        return False
+    except (AttributeError, TypeError, ValueError, UnsupportedAlgorithm):  # before version 40; names in another form
+        return None
+    return True
 
 
 def _verify_ecdsa(issuer: Certificate, message: bytes, signature: bytes, digest: str) -> bool | None:

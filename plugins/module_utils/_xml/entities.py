@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 # What an internal entity may grow to, in characters, with all that it refers to. Real ones are a few lines.
 MAX_ENTITY_SIZE = 1024 * 1024
@@ -20,6 +20,10 @@ MAX_ENTITIES = 200
 MAX_CHARACTERS = 16 * 1024 * 1024
 
 _REFERENCE = re.compile("&([^#;&][^;&]*);")
+_OWN_OF_XML = frozenset(("lt", "gt", "amp", "quot", "apos"))
+_ATTRIBUTES = re.compile(
+    "<[^ \\t\\r\\n/>]+((?:[ \\t\\r\\n]+[^ \\t\\r\\n=]+[ \\t\\r\\n]*=[ \\t\\r\\n]*(?:\"[^\"]*\"|'[^']*'))*)"
+)
 
 
 class ExternalPart:
@@ -61,6 +65,10 @@ class EntityWatch:
         self._parser, self._external, self._path, self._too_large = parser, external, path, too_large
         self._uses = Counter(_REFERENCE.findall(text))
         self._internal: dict[str, tuple[int, Counter[str]]] = {}  # own characters, and what it refers to how often
+        # Names that need no declaration, external ones (they are in no attribute), those that were followed already.
+        self._sound = set(_OWN_OF_XML)
+        self._further: set[str] = set()  # what internal entities refer to
+        self._unread: str | None = None  # what find_unread says of them, once it was asked
         self._system_ids: dict[str, str] = {}
         self._characters = 0
         parser.buffer_text = True
@@ -80,17 +88,47 @@ class EntityWatch:
         if parameter:
             return
         if value is None:
+            self._sound.add(name)
             self._system_ids.setdefault(system_id or "", name)
             return
         if name in self._internal:  # the first declaration binds (XML 1.0, 4.2)
             return
         self._internal[name] = len(value), Counter(_REFERENCE.findall(value))
+        self._further.update(self._internal[name][1])
         if len(self._internal) > MAX_ENTITIES:
             raise self._too_large()
         sizes: dict[str, int] = {}
         total = sum(self._measure(entity, sizes, ()) * self._uses[entity] for entity in self._internal)
         if max(sizes.values()) > MAX_ENTITY_SIZE or total > MAX_CHARACTERS:
             raise self._too_large()
+
+    def find_unread(self, text: str, start: int) -> str:
+        """An entity in the attributes of a tag that nothing in this document declares, "" for none.
+
+        Where the DOCTYPE refers to more than is read, a file or a parameter entity, expat takes such a one for empty
+        and tells nobody.
+
+        :param start: of the tag; -1: it stands in an entity.
+        """
+        if start < 0:
+            if self._unread is None:
+                self._unread = self._find_undeclared(self._further)
+            return self._unread
+        tag = _ATTRIBUTES.match(text, start)
+        return self._find_undeclared(_REFERENCE.findall(tag[1])) if tag else ""
+
+    def _find_undeclared(self, used: Iterable[str]) -> str:
+        todo, seen = list(used), set(self._sound)
+        while todo:
+            name = todo.pop()
+            if name in seen:
+                continue
+            if name not in self._internal:
+                return name
+            seen.add(name)
+            todo += self._internal[name][1]
+        self._sound |= seen  # declarations come before all elements
+        return ""
 
     def _measure(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
         """Characters of an entity fully expanded. A cycle counts nothing: expat refuses it."""

@@ -22,7 +22,7 @@ from xml.parsers import expat
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 if TYPE_CHECKING:
-    from ansible_collections.collab.rtc.plugins.module_utils._xml.entities import ExternalPart
+    from ansible_collections.collab.rtc.plugins.module_utils._xml.entities import EntityWatch, ExternalPart
 
 # What a whole document may grow to: a real server.xml has 10 kB and 100 elements.
 MAX_ELEMENTS = 100_000
@@ -199,6 +199,7 @@ class Parser:
         self.bytes = source.text.encode("utf-8")
         self.open: list[XmlNode] = []
         self._attributes = self._characters = 0
+        self._watch: EntityWatch | None = None
         self._place = (0, 0)  # the same place in bytes and in characters
         # The text is given as UTF-8 whatever the file is, and that overrides the declaration.
         self.expat = expat.ParserCreate("utf-8")
@@ -210,7 +211,8 @@ class Parser:
         if "<!DOCTYPE" in source.text:  # or there is no entity of its own
             from ansible_collections.collab.rtc.plugins.module_utils._xml import entities  # noqa: PLC0415 - seldom
 
-            entities.EntityWatch(self.expat, source.text, self.document.external, self.path, self.too_large)
+            external = self.document.external
+            self._watch = entities.EntityWatch(self.expat, source.text, external, self.path, self.too_large)
         try:
             self.expat.Parse(self.bytes, True)
         except expat.ExpatError as exc:
@@ -233,6 +235,14 @@ class Parser:
             raise self.too_large()
         path = f"{self.path()}/{name}" if self.open else name
         node = XmlNode(name, attributes, self.expat.CurrentLineNumber, path, self._find_position())
+        unread = self._watch.find_unread(self.document.source.text, node.start) if self._watch else ""
+        if unread:
+            raise IllFormed(
+                f"{self.document.source.name}, line {node.line}: &{unread}; in <{name}> is declared by something that "
+                "the DOCTYPE refers to and that is not read, so that its value is unknown.",
+                "Declare it in the DOCTYPE of this file itself, or write the value in its place.",
+                node.line,
+            )
         if self.open:
             self.open[-1].children.append(node)
         self.document.nodes.append(node)
@@ -271,4 +281,6 @@ def _suggest_remedy(text: str, line: int) -> str:
             "An attribute value has a raw '<': an example such as '<subdomain>.<domain>.com' was taken out of "
             "its comment without being filled in. Write the real value."
         )
+    if re.match(f"<\\?xml{_SPACE}+version{_SPACE}*={_SPACE}*[\"']1\\.1", text):
+        return "It declares XML 1.1, which Tomcat reads and this does not: declare version 1.0, or correct that line."
     return "Correct the file by hand; Tomcat does not start with it either. Nothing was changed."

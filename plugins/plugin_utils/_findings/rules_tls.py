@@ -198,6 +198,8 @@ def _check_given(classified: ClassifiedSite, node: Node, given: GivenTls, now: f
     yield from _check_dates(host, what, given.not_before, given.not_after, now)
     if given.missing:
         yield make("RTC302", host, f"{what} was issued by '{given.missing}', whose certificate was not given.")
+    if given.refused:
+        yield make("RTC326", host, f"{what} is refused by clients: {given.refused}.")
     if given.weak:
         yield make("RTC319", host, f"{what} has a key of {given.weak} bits.")
     if given.key_given and not given.key_matches and given.variable != "rtc_tls_key":

@@ -12,18 +12,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
+import ssl
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import chain as chains
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import pair, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
     CertificateError,
     parse_pem,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import handshake
 
+_MARK = re.compile("-----(?:BEGIN|END) [A-Z0-9 #]+-----")
 TEST_AUTHORITY = "collab.rtc test authority"  # in the name of authorities that the lab and first steps make
 
 
@@ -38,6 +43,7 @@ class GivenTls:
     fingerprint: str = ""  # SHA-256 of the leaf, lower-case hex
     self_signed: bool = False
     missing: str = ""  # the issuer that is needed and neither in the file nor the authority
+    refused: str = ""  # why clients do not take it, whatever the name and the time
     weak: str = ""  # "RSA 1024": too small for clients of today
     test_authority: bool = False
     key_given: bool = False
@@ -75,6 +81,8 @@ def inspect(
         if key is not None:
             _match_key(given, chain[0], key)
     _set_root(given, chain, roots)
+    if chain and key is not None and given.key_matches and not given.error and not given.missing:
+        given.refused = handshake.find_refusal(certificate, key, given.root_pem)
     texts = {"certificate": certificate or None, "private_key": key, "authority": upstream}
     given.digests = {holds: make_digest(holds, text, given.names) for holds, text in texts.items() if text is not None}
     return given
@@ -95,27 +103,50 @@ def _read(pem: str, variable: str, given: GivenTls, for_proxy: bool = False) -> 
         elif pem.startswith("0") and "-----BEGIN" not in pem:  # a DER sequence begins with 0x30
             given.error = f"{variable} is not PEM but, as it seems, DER; convert it with openssl x509 -inform der."
         return []
-    why = find_obstacle(pem) if for_proxy else ""
+    why = find_obstacle(pem, found) if for_proxy else ""
     if why:
         given.variable, given.error = variable, f"{variable} {why}"
     return found
 
 
-def find_obstacle(pem: str) -> str:
-    """Why a proxy cannot use a text with certificates as it stands, or must not; "" where it can."""
+def find_obstacle(pem: str, certificates: list[Certificate]) -> str:
+    """Why a proxy cannot use a text with certificates as it stands, or must not; "" where it can.
+
+    :param certificates: what stands in it, as it is read here: by more rules than OpenSSL has.
+    """
     if pem.startswith("\ufeff"):
         return "begins with a byte order mark, and OpenSSL does not find the first certificate then."
     if "PRIVATE KEY-----" in pem:
         return "holds a private key too; every user of the proxy's host could read it there. Give it as rtc_tls_key."
     if "-----BEGIN PKCS7-----" in pem or "-----BEGIN CMS-----" in pem:
         return "is PKCS#7, which proxies do not read; convert it with openssl pkcs7 -print_certs."
-    return ""
+    if "-----BEGIN TRUSTED " in pem:  # servers read it, and what is asked here does not
+        return ""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=pem.encode("ascii", "replace").decode("ascii"))
+        loaded = context.cert_store_stats()["x509"]
+    except (ssl.SSLError, ValueError):
+        loaded = 0
+    return "" if loaded >= len({one.der for one in certificates}) else _explain_unread(pem)
+
+
+def _explain_unread(pem: str) -> str:
+    """Why OpenSSL does not read all of a PEM text, though it is PEM."""
+    remedy = "Let each mark have a line of its own and nothing but base64 between them, as openssl x509 writes it."
+    for number, line in enumerate(re.split("\r?\n", pem), 1):
+        if "\r" in line:
+            return f"has line ends in line {number} that OpenSSL, and so the proxy, does not know (CR alone). {remedy}"
+        mark = _MARK.search(line)
+        if mark and line.rstrip(" \t\f") != mark[0]:
+            return f"has more than a mark in line {number}, which OpenSSL, and so the proxy, does not read. {remedy}"
+    return f"is not read by OpenSSL, and so by the proxy, as it stands. {remedy}"
 
 
 def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
     leaf = chain[0]
     given.subject, given.fingerprint = leaf.subject, leaf.fingerprint
-    given.names = [*leaf.dns_names, *(str(ipaddress.ip_address(item)) for item in leaf.ip_addresses)]
+    given.names = leaf.alternative_names
     given.not_before, given.not_after = leaf.not_before.timestamp(), leaf.not_after.timestamp()
     given.self_signed = leaf.self_signed
     given.weak = server_certificate.weakness(leaf)
@@ -147,6 +178,7 @@ def _match_key(given: GivenTls, leaf: Certificate, key: str) -> None:
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
         PublicFormat,
+        load_der_public_key,
         load_pem_private_key,
     )
 
@@ -159,8 +191,22 @@ def _match_key(given: GivenTls, leaf: Certificate, key: str) -> None:
         if "-----BEGIN" in key and key.count("-----BEGIN") != key.count("-----END"):
             given.error = "the key is cut short: BEGIN without its END."
     else:
-        public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        given.key_matches = public == leaf.public_key
+        form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        try:  # a key has several forms: a point that is compressed, a curve by its numbers, RSA for PSS only
+            certified = load_der_public_key(leaf.public_key).public_bytes(*form)
+        except (ValueError, UnsupportedAlgorithm):
+            certified = leaf.public_key
+        given.key_matches = private.public_key().public_bytes(*form) == certified
+        if given.key_matches and not given.error and _is_unread(leaf, key):
+            given.variable, given.error = "rtc_tls_key", f"the key {_explain_unread(key)}"
+
+
+def _is_unread(leaf: Certificate, key: str) -> bool:
+    """Whether OpenSSL does not find the key in a text in which it was found here."""
+    try:
+        return "PEM" in pair.find_fault(leaf.pem().encode(), key.encode(), weak=True)
+    except RtcError:  # this controller has no files in memory
+        return False
 
 
 @dataclass

@@ -198,3 +198,41 @@ def test_a_missing_file(run_module, tmp_path):
     result = run_module(MODULE, {"path": str(tmp_path / "server.xml"), "attributes": PROXY})
     assert result["failed"]
     assert "server.xml" in result["msg"]
+
+
+SECRETS = {"keystorePass": "hunter2", "proxyName": "wiki.example.com"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"connector_port": "eighty"},
+        {"nosuch": 1},
+        {"attributes": "keystorePass hunter2"},
+        {"properties": "hunter2"},
+        {"properties": ["hunter2"]},
+        {"path": None},
+    ],
+)
+def test_arguments_that_are_refused_show_no_secret(run_module, server_xml, wrong):
+    """Ansible refuses them before the module has seen them, and shows all of them."""
+    path = server_xml("jira.xml")
+    args = {"path": str(path), "attributes": SECRETS, "properties": {"any.name": "hunter2"}, **wrong}
+    result = run_module(MODULE, args)
+    assert result["failed"]
+    assert "hunter2" not in json.dumps(result)
+
+
+def test_what_was_asked_is_shown_without_secrets_and_done_with_them(run_module, server_xml):
+    path = server_xml("jira.xml")
+    attributes = {**SECRETS, "vaultToken": "hunter2", "dbPwd": "hunter2"}
+    args = {"path": str(path), "connector_port": 8080, "attributes": attributes, "properties": {"any.name": "hunter2"}}
+    result = run_module(MODULE, args, diff=True)
+    shown = result["invocation"]["module_args"]
+    assert shown["attributes"] == {
+        **dict.fromkeys(attributes, "********"),
+        "proxyName": "wiki.example.com",
+    }
+    assert shown["properties"] == {"any.name": "********"}
+    assert "hunter2" not in json.dumps(result)
+    assert b'dbPwd="hunter2"' in path.read_bytes()

@@ -75,6 +75,57 @@ def test_values_from_catalina_properties_and_the_environment(host):
     assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
 
 
+def test_no_secret_beside_what_is_shown_of_server_xml(host):
+    text = host.data("jira-server.xml").replace("<Server", "<!-- managed by us token=hunter2 -->\n<Server", 1)
+    valve = '<Valve className="org.apache.catalina.valves.RemoteIpValve" myPwd="hunter2" remoteIpHeader="x"/>'
+    parameters = '<Parameter name="db.pwd" value="hunter2"/><Parameter name="u" value="jdbc:x://h?password=hunter2"/>'
+    text = text.replace('useHttpOnly="true"/>', f'useHttpOnly="true">{parameters}</Context>{valve}')
+    host.jira().write(JIRA + "/conf/server.xml", text)
+    file = only(host).server_xml
+    assert file.error == ""
+    assert file.generated_by.endswith('says "managed by us token=********"')
+    assert file.remote_ip_valve["myPwd"] == "********"
+    assert file.context_parameters == {"db.pwd": "********", "u": "jdbc:x://h?password=********"}
+    assert "hunter2" not in str(file)
+
+
+NAMES = (
+    "db.pwd",
+    "ldap.bind.pw",
+    "jwt.key",
+    "hmac",
+    "aws.accessKey",
+    "encryption-key",
+    "newrelic.license_key",
+    "app.tokens",
+)
+VALUES = (
+    *("jdbc:mysql://db/x?user=u&password=hunter2", "jdbc:sqlserver://db;password=hunter2;x=1", "redis://:hunter2@db"),
+    *("jdbc:oracle:thin:u/hunter2@db", "ldap://cn:hunter/hunter2@ldap", "https://x/?token=hunter2"),
+)
+
+
+PATH = 'JAVA_OPTS="$JAVA_OPTS \\"-Dpath=/srv/my secret store/token x.jks\\""\n'  # catalina.sh evals it
+
+
+def test_options_of_java_are_shown_without_the_secrets_in_them(host):
+    options = [f"-D{name}=hunter2" for name in NAMES]
+    options += [f"-Dvalue{number}={value}" for number, value in enumerate(VALUES)]
+    host.jira().write(f"{JIRA}/bin/setenv.sh", f"CATALINA_OPTS='{' '.join(options)} -Dplain=https://x/?a=b'\n" + PATH)
+    text = host.data("jira-server.xml").replace("<Connector ", '<Connector dbPwd="hunter2" jwtKey="hunter2" ', 1)
+    host.write(JIRA + "/conf/server.xml", text.replace("keystorePass=", "x="))
+    host.jvm(700, JIRA, *options)
+    application = only(host)
+    assert application.properties["plain"] == "https://x/?a=b"
+    assert application.properties["path"] == "/srv/my secret store/token x.jks"
+    assert application.properties["value5"] == "https://x/?token=********"
+    for shown in (application.properties, application.process.properties):
+        assert {name: shown[name] for name in NAMES} == dict.fromkeys(NAMES, "********")
+        assert "hunter2" not in str(shown)
+    assert application.server_xml.connectors[0].attributes["jwtKey"] == "********"
+    assert application.server_xml.connectors[0].attributes["dbPwd"] == "********"
+
+
 def test_what_tomcat_takes_from_properties_is_told_for_the_modules(host):
     """A property that a password comes from is a secret under any name; what only a port comes from is none."""
     text = host.data("jira-server.xml").replace('"8080"', '"${web.secret.port}"').replace("hunter2", "${store.word}")
@@ -326,9 +377,28 @@ SHARED = {
     "<!-- " + PROPERTY.format("/old") + " -->" + PROPERTY.format("/new"): "/new",
     "<!-- " + PROPERTY.format("/old") + " -->": "",
     '<property name="confluence.cluster.home"/>': "",
+    PROPERTY.format("/sh&#97;r&#xE9;d &lt;a>"): "/shar\xe9d <a>",
+    PROPERTY.format("/a").replace("name=", 'x="a>b" name='): "/a",
+    PROPERTY.format("/first") + PROPERTY.format("/last"): "/last",
     PROPERTY.format(" " * 1_000_000 + "<b/>"): "",
     PROPERTY.format("/unfinished") + "<b>": "",
 }
+
+
+@pytest.mark.parametrize(
+    ("doctype", "text", "home"),
+    [
+        ('[<!ENTITY root "/srv&#47;x">]', "&root;/a", "/srv/x/a"),
+        ('[<!ENTITY root SYSTEM "root.ent">]', "&root;/a", ""),
+        ('SYSTEM "x.dtd"', "/srv&root;/a", ""),
+        ('SYSTEM "x.dtd"', "/srv/a", "/srv/a"),
+    ],
+)
+def test_shared_home_of_confluence_by_an_entity(host, doctype, text, home):
+    host.write("/home/confluence.cfg.xml", f"<!DOCTYPE a {doctype}><a><b>&root;</b>{PROPERTY.format(text)}&root;</a>")
+    if "ENTITY" not in doctype:
+        host.write("/home/confluence.cfg.xml", f"<!DOCTYPE a {doctype}><a>{PROPERTY.format(text)}</a>")
+    assert installations.shared_home(RootFs(host.root, host.lstat), "confluence", "/home") == home
 
 
 @ENDS

@@ -80,6 +80,8 @@ def test_files_and_memory_are_bounded(account):
         result = sh(f"head -c 100000000 /dev/zero > /proc/self/fd/{handle}", account, [handle])
         assert result.status != 0
         assert os.fstat(handle).st_size <= confined.MAX_FILE
+    core = sh("grep 'core file' /proc/self/limits", account).output.split()
+    assert core[4:6] in ([b"1", b"1"], [b"0", b"0"])  # 0 where this host allows no more; a pipe gets one with 0, too
     limits = sh("ulimit -c; ulimit -v; ulimit -n; grep NoNewPrivs /proc/self/status", account).output.split()
     assert limits == [b"0", b"4194304", b"256", b"NoNewPrivs:", b"1"]
 

@@ -11,8 +11,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover, registry
+from ansible_collections.collab.rtc.tests.unit import servers
 
 NAME, OTHER = "wiki.example.com", "other.example.com"
 
@@ -49,6 +51,17 @@ def root(tmp_path, issue):
             ]
 
     return Root()
+
+
+def test_addresses_are_names_of_a_certificate_too(root):
+    leaf, key = servers.Authority("x").leaf("192.0.2.7")
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    text = leaf.public_bytes(serialization.Encoding.PEM) + key.private_bytes(serialization.Encoding.PEM, *form)
+    root.write("/etc/nginx/site.pem", text.decode())
+    lines = "ssl_certificate site.pem; ssl_certificate_key site.pem;"
+    root.write("/etc/nginx/nginx.conf", f"events {{}}\nhttp {{ server {{ listen 443 ssl; {lines} }} }}\n")
+    ((_path, _key, names, problem),) = root.find("nginx")
+    assert (names, problem) == (["192.0.2.7"], "")
 
 
 @pytest.mark.parametrize("given", ["ssl/site", "./ssl/site", "/etc/nginx/ssl/site", "../nginx/ssl/site"])

@@ -78,6 +78,8 @@ ENTRIES = [
     ("a=b\\\\\nc=d", [(1, "a", "b\\"), (2, "c", "d")]),
     ("a\\:b\\=c\\ d=e", [(1, "a:b=c d", "e")]),
     ("a=\\u00fc\\t\\q", [(1, "a", "ü\tq")]),
+    ("a=\\ud83d\\ude00", [(1, "a", "\U0001f600")]),
+    ("a=\\ud83d/\\ude00", [(1, "a", "\ufffd/\ufffd")]),  # Java keeps halves, and writes them nowhere
     ("a=1\r\nb=2\rc=3", [(1, "a", "1"), (2, "b", "2"), (3, "c", "3")]),
     ("\\\n#a=b\nc=d", [(3, "c", "d")]),
     ("a=b\\\n\nc=d", [(1, "a", "b"), (3, "c", "d")]),

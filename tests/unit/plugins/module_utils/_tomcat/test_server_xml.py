@@ -267,6 +267,45 @@ def test_an_entity_of_an_external_dtd_is_reported():
         connectors.choose_connector(server_xml.parse(text))
 
 
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        'SYSTEM "x.dtd"',
+        'PUBLIC "-//x" "x.dtd" [<!ENTITY other "y">]',
+        'SYSTEM "x.dtd" [<!ENTITY outer "&host;">]',
+        '[<!ENTITY % more SYSTEM "more.ent"> %more;]',
+        '[<!ENTITY % more SYSTEM "more.ent"> %more; <!ENTITY host "x">]',
+        """[<!ENTITY % more "<!ENTITY host 'x'>"> %more;]""",
+    ],
+)
+def test_a_value_by_an_entity_that_is_declared_where_nobody_reads_is_unknown_and_not_empty(doctype):
+    """Tomcat reads all of these; expat gives an empty value without a word."""
+    name = "outer" if "outer" in doctype else "host"
+    text = f'<!DOCTYPE Server {doctype}>\n<Server><!-- &any; -->\n<Service><Connector port="1" proxyName="&{name};"/></Service></Server>'
+    with pytest.raises(connectors.IllFormed, match=r"line 3: &host; in <Connector> .* not read") as caught:
+        server_xml.parse(text.encode())
+    assert "in its place" in caught.value.remedy
+
+
+def test_an_element_of_an_entity_may_have_such_a_value_too():
+    text = """<!DOCTYPE Server SYSTEM "x.dtd" [<!ENTITY all "<Connector port='&port;'/>">]><Server><Service>&all;</Service></Server>"""
+    with pytest.raises(connectors.IllFormed, match="&port; in <Connector>"):
+        server_xml.parse(text.encode())
+
+
+def test_what_an_external_dtd_brings_elsewhere_does_not_concern_the_attributes():
+    text = """<!DOCTYPE Server SYSTEM "x.dtd" [<!ENTITY name "a&amp;b"><!ENTITY out SYSTEM "y"><!ENTITY in "<Listener/>&out;">]>
+<Server>&in;<!-- proxyName="&host;" --><Service><Connector port="1" proxyName='&name;&lt;&#65;'/></Service></Server>"""
+    assert server_xml.parse(text.encode()).connectors[0].value("proxyName") == "a&b<A"
+
+
+def test_xml_1_1_is_what_cannot_be_read_where_tomcat_reads_it():
+    with pytest.raises(connectors.IllFormed) as caught:
+        server_xml.parse(b"<?xml version='1.1'?>\n<Server><Service><Connector port='1' x='&#1;'/></Service></Server>")
+    assert "declare version 1.0" in caught.value.remedy
+    assert "does not start" not in caught.value.remedy
+
+
 def laughs(levels):
     entities = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10 if level else "ha"}">' for level in range(levels))
     return f"<!DOCTYPE Server [{entities}]>"

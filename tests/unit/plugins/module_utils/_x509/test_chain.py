@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import datetime
 import itertools
 
 import pytest
@@ -193,3 +194,53 @@ def test_a_key_that_java_refuses_signs_nothing_and_is_not_calculated_with(modulu
 def test_an_object_identifier_that_is_too_long_is_refused():
     with pytest.raises(asn1.DerError, match="too long"):
         asn1.dotted(b"\xff" * 1_000_000 + b"\x01")
+
+
+def make_successors(days=(100, 50)):
+    """Two roots of the same name with keys of their own, and a leaf of the second, all without key identifiers: as
+    ``openssl x509 -req`` leaves them. The first one ends later."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+
+    def make(name, issuer, public, private, authority, end):
+        names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, one)]) for one in (name, issuer)]
+        builder = x509.CertificateBuilder().subject_name(names[0]).issuer_name(names[1]).public_key(public)
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now)
+        builder = builder.not_valid_after(now + datetime.timedelta(days=end))
+        builder = builder.add_extension(x509.BasicConstraints(authority, None), critical=True)
+        return parse_der(builder.sign(private, None).public_bytes(serialization.Encoding.DER))
+
+    keys = [ed25519.Ed25519PrivateKey.generate() for _ in range(3)]
+    first, second = (make("Same", "Same", key.public_key(), key, True, end) for key, end in zip(keys, days))
+    return first, second, make("wiki", "Same", keys[2].public_key(), keys[1], False, 10)
+
+
+def find_fingerprints(found):
+    return {(anchor.certificate.fingerprint, anchor.known) for anchor in found}
+
+
+def test_signatures_of_edwards_curves_tell_who_issued():
+    first, second, leaf = make_successors()
+    assert [signed(leaf, one) for one in (first, second)] == [False, True]
+    assert find_fingerprints(trust_anchors([leaf, second], [first])) == {(second.fingerprint, False)}
+
+
+@pytest.mark.parametrize("days", [(100, 50), (50, 100)])
+def test_where_nothing_tells_which_of_two_issued_it_both_that_are_given_are_trusted(monkeypatch, days):
+    """Without ``cryptography`` only RSA can be checked."""
+    first, second, leaf = make_successors(days)
+    monkeypatch.setattr(chain, "signed", lambda _certificate, _issuer: None)
+    for given in itertools.permutations([leaf, first, second]):
+        both = {(first.fingerprint, False), (second.fingerprint, False)}
+        assert find_fingerprints(trust_anchors(given)) == both
+
+
+@pytest.mark.parametrize("days", [(100, 50), (50, 100)])
+def test_one_that_is_trusted_already_by_the_same_name_does_not_stand_for_the_one_that_is_given(monkeypatch, days):
+    first, second, leaf = make_successors(days)
+    monkeypatch.setattr(chain, "signed", lambda _certificate, _issuer: None)
+    assert find_fingerprints(trust_anchors([leaf, second], [first])) == {(second.fingerprint, False)}
+    assert find_fingerprints(trust_anchors([leaf], [first])) == {(first.fingerprint, True)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import subprocess
 
 import pytest
 
@@ -23,7 +24,7 @@ NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 class Issued:
     """A certificate with its key, issued by another one or by itself."""
 
-    def __init__(self, name, issuer=None, authority=False, names=()):
+    def __init__(self, name, issuer=None, authority=False, names=(), further=(), depth=None):
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         builder = (
@@ -34,10 +35,12 @@ class Issued:
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW)
             .not_valid_after(NOW + datetime.timedelta(days=90))
-            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+            .add_extension(x509.BasicConstraints(authority, depth), critical=True)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
+        for extension in further:
+            builder = builder.add_extension(extension, critical=True)
         self.certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
         self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -153,6 +156,14 @@ def test_files_that_are_something_else(leaf, certificate, key, authority, variab
         (lambda leaf: leaf.pem + leaf.key_pem(), "holds a private key too"),
         (lambda leaf: leaf.pem[:-30], "without its END"),
         (lambda leaf: "0\ufffd\x03", "openssl x509 -inform der"),
+        (lambda leaf: leaf.pem.replace("\n", "\r"), "line ends in line 1"),
+        (lambda leaf: leaf.pem.replace("\n-----END", "\n  -----END"), "more than a mark in line"),
+        (lambda leaf: leaf.pem.replace("-----BEGIN", "\u00a0-----BEGIN"), "more than a mark in line 1"),
+        (
+            lambda leaf: leaf.pem + "# the rest\n" + Issued("x").pem.replace("-----BEGIN", "# -----BEGIN"),
+            "more than a mark",
+        ),
+        (lambda leaf: leaf.pem.replace("E-----\nM", "E-----\nX: y\n\nM"), "as it stands"),
         (lambda leaf: "{'confluence': '" + "-----BEGIN CERTIFICATE-----'}", "without its END"),
     ],
 )
@@ -164,6 +175,120 @@ def test_what_a_proxy_could_not_use(leaf, change, text, variable):
     else:
         given = tls_files.inspect(leaf.pem, leaf.key_pem(), None, text_given)
     assert (given.variable, text in given.error) == (variable, True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pem: pem.replace("\n", "\r\n"),
+        lambda pem: pem.replace("\n", " \n"),
+        lambda pem: pem.rstrip("\n"),
+        lambda pem: f"Größe\n  subject=x\n{pem}\n\n# the root is left out\n",
+        lambda pem: pem.replace("CERTIFICATE", "X509 CERTIFICATE").replace("PRIVATE KEY", "PRIVATE KEY"),
+        lambda pem: pem + pem,
+    ],
+)
+def test_what_openssl_reads_is_taken(leaf, change):
+    given = tls_files.inspect(change(leaf.pem), change(leaf.key_pem()), None, change(leaf.pem))
+    assert (given.error, given.key_matches) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda key: key.replace("\n", "\r"), "line ends in line 1"),
+        (lambda key: key.replace("\n-----END", "\n  -----END"), "more than a mark in line"),
+    ],
+)
+def test_a_key_that_only_python_reads(leaf, change, text):
+    given = tls_files.inspect(leaf.pem, change(leaf.key_pem()), None)
+    assert (given.variable, text in given.error, given.key_matches) == ("rtc_tls_key", True, True)
+
+
+MAKERS = {
+    "point compressed": "ecparam -name prime256v1 -genkey -noout -conv_form compressed",
+    "curve by its numbers": "ecparam -name prime256v1 -genkey -param_enc explicit",
+    "with the curve's name before": "ecparam -name secp384r1 -genkey",
+    "RSA for PSS alone": "genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048",
+    "Ed25519": "genpkey -algorithm ed25519",
+}
+
+
+@pytest.mark.parametrize("how", MAKERS.values(), ids=list(MAKERS))
+def test_a_key_in_another_form_belongs_to_its_certificate(how, leaf, tmp_path):
+    """The keys of real certificates that OpenSSL made, in forms that ``cryptography`` writes otherwise."""
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    subprocess.run(["openssl", *how.split(), "-out", str(key)], check=True, capture_output=True)
+    command = ["openssl", "req", "-x509", "-key", str(key), "-out", str(certificate), "-subj", "/CN=x"]
+    subprocess.run(command, check=True, capture_output=True)
+    given = tls_files.inspect(certificate.read_text(), key.read_text(), None)
+    assert (given.error, given.key_matches) == ("", True)
+    assert tls_files.inspect(leaf.pem, key.read_text(), None).key_matches is False
+
+
+def usage(**more):
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
+    )
+    return x509.KeyUsage(
+        **{**dict.fromkeys(names.split(), False), "encipher_only": False, "decipher_only": False, **more}
+    )
+
+
+WIKI = [x509.DNSName("wiki.example.com")]
+FOR_SERVERS = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH])
+FOR_CLIENTS = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
+ELSEWHERE = x509.NameConstraints([x509.DNSName("example.net")], None)
+HERE = x509.NameConstraints([x509.DNSName("example.com")], None)
+NOT_HERE = x509.NameConstraints(None, [x509.DNSName("example.com")])
+
+
+@pytest.mark.parametrize(
+    ("of_authority", "of_leaf", "text"),
+    [
+        ({}, {}, ""),
+        ({}, {"further": [FOR_SERVERS]}, ""),
+        ({}, {"further": [FOR_CLIENTS]}, "serverAuth is missing"),
+        ({"further": [FOR_CLIENTS]}, {}, "serverAuth is missing"),
+        ({"further": [ELSEWHERE]}, {}, "not allowed to issue for this name"),
+        ({"further": [NOT_HERE]}, {}, "forbidden to issue for this name"),
+        ({"further": [HERE]}, {}, ""),
+        ({"further": [usage(crl_sign=True)]}, {}, "may not sign certificates"),
+        ({"further": [usage(key_cert_sign=True)]}, {"further": [usage(digital_signature=True)]}, ""),
+    ],
+)
+@pytest.mark.parametrize("given_root", [True, False])
+def test_what_clients_refuse_whatever_its_name_and_dates(root, of_authority, of_leaf, text, given_root):
+    """The dates of these certificates are past: that has findings of its own."""
+    authority = Issued("Issuing", root, authority=True, **of_authority)
+    leaf = Issued("wiki", authority, names=WIKI, **of_leaf)
+    chain = leaf.pem + authority.pem + ("" if given_root else root.pem)
+    given = tls_files.inspect(chain, leaf.key_pem(), root.pem if given_root else None)
+    assert (given.error, given.missing) == ("", "")
+    assert (text in given.refused, bool(given.refused)) == (True, bool(text))
+
+
+def test_an_authority_that_may_not_have_one_below(root):
+    upper = Issued("Upper", root, authority=True, depth=0)
+    lower = Issued("Lower", upper, authority=True)
+    leaf = Issued("wiki", lower, names=WIKI)
+    given = tls_files.inspect(leaf.pem + lower.pem + upper.pem, leaf.key_pem(), root.pem)
+    assert "pathlen" in given.refused
+
+
+def test_a_self_signed_certificate_is_not_refused_and_without_a_key_nothing_is_said(root):
+    own = Issued("wiki", names=WIKI)
+    assert tls_files.inspect(own.pem, own.key_pem(), None).refused == ""
+    leaf = Issued("wiki", root, names=WIKI, further=[FOR_CLIENTS])
+    assert tls_files.inspect(leaf.pem, None, root.pem).refused == ""
+
+
+def test_an_address_that_stands_there_as_a_name_is_for_nobody():
+    """Browsers, Java and OpenSSL look for addresses among the addresses only."""
+    both = Issued("x", names=[x509.DNSName("192.0.2.7"), x509.IPAddress(ipaddress.ip_address("192.0.2.8"))])
+    names = tls_files.inspect(both.pem, None, None).names
+    assert names == ["DNS:192.0.2.7", "192.0.2.8"]
+    assert [tls_files.names_cover(names, name) for name in ("192.0.2.7", "192.0.2.8")] == [False, True]
 
 
 def test_certificates_as_windows_exports_them(leaf):
