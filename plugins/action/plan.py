@@ -236,9 +236,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 remedy = "Give it one value, for the group all."
                 plan_input.problems[host].append(Problem("RTC102", "rtc_inventory_id", text, remedy))
             plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
-        for host in list(plan_input.problems)[:1]:  # what a playbook sets, it sets for all hosts
+        for host in list(plan_input.problems)[:1]:  # a playbook sets a variable, and groups have names, for all hosts
             names = find_outside(task_vars, hostvars, variables.is_ours)
-            plan_input.problems[host] += variables.explain_outside(names)
+            plan_input.problems[host] += variables.explain_outside(names) + load_inventory.explain_groups(groups)
         plan_input.inventory = plan_input.inventory or runner.name_inventory(task_vars.get("ansible_inventory_sources"))
         plan_input.accepted = self._read_accepted(task_vars, plan_input)
         plan_input.dead = runner.find_dead(plan_input.facts.values())
@@ -366,7 +366,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def _check_report_file(self, values: Mapping[str, Any]) -> list[Problem]:
         """What keeps the report from being written: that is done last, when everything is changed."""
         path = values.get(REPORT_FILE)
-        why = "" if self._task.check_mode or not isinstance(path, str) else json_file.explain_no_place(path.strip())
+        why = (
+            ""
+            if self._task.check_mode or not isinstance(path, str)
+            else controller_files.explain_no_place(path.strip())
+        )
         text = f"{REPORT_FILE}: the report cannot be written to {path}: {why}."
         return [Problem("RTC102", REPORT_FILE, text, f"Correct {REPORT_FILE}.")] if why and path else []
 

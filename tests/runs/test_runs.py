@@ -65,6 +65,35 @@ def test_a_site_that_was_forgotten_is_not_all_sites(runs, given):
     assert "TASK [List the runs of each host]" not in runs.output
 
 
+@pytest.mark.parametrize("given", ["rtc_run_id=", '{"rtc_run_id": null}'])
+def test_a_run_that_was_forgotten_is_not_the_newest(runs, given):
+    assert runs("rollback", {"wiki1": HERE}, "-e", given) == 2
+    assert "rtc_run_id is empty, so which run is meant is not known, and nothing is undone." in runs.text
+    assert "TASK [List the runs of each host]" not in runs.output
+
+
+@pytest.mark.parametrize("arguments", [["--tags", "apply"], ["--tags", "verify"], ["--skip-tags", "verify"]])
+def test_a_rollback_has_no_parts(runs, arguments):
+    """It would end without a word, with the status of success, or undo nothing."""
+    assert runs("rollback", {"wiki1": HERE}, *arguments) == 2
+    assert "A rollback has no parts to choose from, so nothing is undone." in runs.text
+
+
+@pytest.mark.parametrize(("playbook", "tag"), [("plan", "plan"), ("detect", "detect"), ("uninstall", "verify")])
+def test_tags_leave_detection_and_plan_in_every_playbook(runs, playbook, tag):
+    assert runs(playbook, {"wiki1": PYTHONLESS}, "--tags", tag) == 2
+    assert "Install Python 3.8 or later" in runs.text
+    assert "The limit leaves out" not in runs.text
+
+
+@pytest.mark.parametrize("serial", [None, "", "abc", "{{ of_nobody }}", {"confluence": 2}])
+def test_a_batch_size_that_cannot_be_used_ends_in_a_report(runs, serial):
+    """It is a keyword of plays: Ansible would end with a traceback in the middle."""
+    assert runs("site", {"wiki1": {**PYTHONLESS, "rtc_serial": serial}}) == 2
+    assert "Hosts that failed: 1" in runs.text
+    assert ("RTC102: rtc_serial" in runs.text) == bool(serial)
+
+
 @pytest.mark.parametrize("playbook", ["site", "verify", "plan"])
 def test_a_limit_with_the_proxy_alone(runs, playbook):
     groups = {"confluence": ["wiki1"], "rtc_proxies": ["px1"]}

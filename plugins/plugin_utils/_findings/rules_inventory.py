@@ -4,7 +4,8 @@
 
 """Findings about the inventory: its variables, its groups, and sites as it wants them (RTC1xx). Pure.
 
-What a variable alone shows (RTC101 to RTC103, RTC113) is found in ``_inventory/variables.py`` and handed on here.
+What a variable alone shows (RTC101 to RTC103, RTC113), or a group's name (RTC114), is found in
+``_inventory/variables.py`` and ``_plan/load_inventory.py``, and handed on here.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def find_outside(
 
     :param is_ours: whether a name is to be looked at.
     """
-    host = task_vars.get("inventory_hostname")
+    host = str(task_vars.get("inventory_hostname", ""))
     if host not in hostvars:
         return []
     raw, nothing = get_raw(hostvars, host), object()

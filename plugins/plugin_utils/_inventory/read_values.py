@@ -86,6 +86,8 @@ def _read_name(value: Any, variable: Variable) -> str:
         shown = host_names.show(text)
         what = f"'{shown}' is not a host name{': ' if why else ''}{why}"
         raise ValueError(f"{what}; give the name alone, without https:// and without a path.")
+    if variable.field == "proxy" and text.lower() == "none":  # YAML takes None for a text, as it does none
+        return "none"
     return text.lower() if variable.field == "server_name" else text
 
 

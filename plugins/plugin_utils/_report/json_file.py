@@ -63,18 +63,6 @@ def write_json(path: str, data: Any, what: str, variable: str) -> None:
     _replace(os.path.expanduser(path), json.dumps(data, indent=2, sort_keys=True) + "\n", what, variable)
 
 
-def explain_no_place(path: str) -> str:
-    """Why a file cannot be written there, as far as that can be told before; "" for nothing."""
-    path = os.path.expanduser(path)
-    directory = os.path.dirname(path) or "."
-    why = explain_no_file(path)
-    if not why and not os.path.isdir(directory):
-        why = f"there is no directory {directory}"
-    if not why and not os.access(directory, os.W_OK | os.X_OK):
-        why = f"the user who runs Ansible may not write to {directory}"
-    return why
-
-
 def _replace(path: str, text: str, what: str, variable: str) -> None:
     directory = os.path.dirname(path) or "."
     why = explain_no_file(path)
