@@ -86,7 +86,7 @@ def test_tags_leave_detection_and_plan_in_every_playbook(runs, playbook, tag):
     assert "The limit leaves out" not in runs.text
 
 
-@pytest.mark.parametrize("serial", [None, "", "abc", "{{ of_nobody }}", {"confluence": 2}])
+@pytest.mark.parametrize("serial", [None, "", "abc", {"confluence": 2}])
 def test_a_batch_size_that_cannot_be_used_ends_in_a_report(runs, serial):
     """It is a keyword of plays: Ansible would end with a traceback in the middle."""
     assert runs("site", {"wiki1": {**PYTHONLESS, "rtc_serial": serial}}) == 2
