@@ -19,7 +19,8 @@ All variables are optional: without one, what is detected counts. A variable tha
 table is an error.
 
 Set them in the inventory (`group_vars` and `host_vars` included, values of Ansible Vault, too) or on the command line
-with `-e`. The plan does not see what a playbook sets (`vars` of a play or of `import_playbook`), and refuses it (RTC113).
+with `-e`. The plan does not see what a playbook sets (`vars` of a play or of `import_playbook`), and refuses it
+(RTC113).
 
 They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind`, `rtc_ignore_findings`, `rtc_backup`,
 `rtc_undo_keep` and `rtc_undo_days` mean something for the host of a proxy too. On a host with both applications a value
