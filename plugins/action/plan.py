@@ -34,7 +34,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_network,
     rules_tls,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import (
+    controller_files,
+    reaching,
+    tls_files,
+    variables,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import (
     find_outside,
     get_known,
@@ -329,8 +334,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if not variables.is_ours(name) or name in variables.INTERNAL:
                 continue
             if name in variables.UNREAD:
-                values.update(_describe_secret(name, raw[name]))
-                problems += variables.check_secret(name, raw[name]) if strict else []
+                try:
+                    values.update(_describe_secret(name, raw[name]))
+                    problems += variables.check_secret(name, raw[name]) if strict else []
+                except AnsibleError as error:  # whether it is empty, only its text tells
+                    text = f"{name} cannot be decrypted: {error}"
+                    problems += [Problem("RTC102", name, text, reaching.VAULT)] if strict else []
                 continue
             if name == BUNDLE and not isinstance(raw[name], Mapping):
                 continue  # it is read whole, elsewhere
@@ -342,7 +351,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 # A proxy's host gets variables of the group all that only make sense for an application.
                 if strict or name in variables.OF_EVERY_HOST:
                     text = f"{name} cannot be evaluated: {error}"
-                    problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
+                    remedy = reaching.find_remedy(str(error)) or "Correct the variable in the inventory."
+                    problems.append(Problem("RTC102", name, text, remedy))
         return values, problems
 
     def _digest_secrets(self, host: str, hostvars: Any, settings: Mapping[str, HostSettings]) -> dict[str, str]:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
 
 from ansible_collections.collab.rtc.plugins.action.rtc_bundle import ActionModule, combine
 from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError
@@ -58,13 +61,14 @@ def test_a_dictionary_is_neither(pythons, machines):
 def test_a_forgotten_path_is_not_the_directory_of_the_run(monkeypatch, path):
     task = Task()
     task.args, task.action = {"path": path}, "collab.rtc.rtc_bundle"
+    context = PlayContext()
     module = ActionModule(
         task=task,
-        connection=None,
-        play_context=PlayContext(),
+        connection=connection_loader.get("local", context, os.devnull),
+        play_context=context,
         loader=DataLoader(),
         templar=None,
         shared_loader_obj=None,
     )
-    with pytest.raises(AnsibleActionFail, match="rtc_bundle is empty. Name the file to write"):
+    with pytest.raises(AnsibleActionFail, match=r"rtc_bundle is empty\. Name the file to write"):
         module.run(task_vars={})
