@@ -268,7 +268,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             with open(os.path.expanduser(names[0]), encoding="utf-8") as file:
                 return {str(host): dict(parts) for host, parts in json.load(file)["basis"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {why}") from None
 
     def _ask_aws(self, plan_input: PlanInput, hostvars: Any) -> dict[str, Seen | AwsProblem]:
         """What AWS has for each listener, or why that is not known."""
