@@ -19,8 +19,9 @@ HEAD = """\
 <!-- Written by tools/generate_docs.py from plugins/plugin_utils/_findings/catalog_*.py. Do not edit. -->
 # Findings
 
-What the plan can find, before anything is changed. An **error** stops the run before the first change. A **warning** is
-fixed by the role that is named, or is for you to decide. An **info** is good to know. An id never changes its meaning.
+What the plan can find, before anything is changed. An **error** stops its site before the first change, and a mistake
+in the inventory (RTC1xx) the whole run. A **warning** stops nothing: the run fixes it, by the role that is named, or it
+is for you to decide. An **info** is good to know. An id never changes its meaning.
 
 To mute a finding on a host, say why:
 

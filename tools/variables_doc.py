@@ -18,6 +18,10 @@ Put the hosts of the applications into the groups `confluence` and `jira`, and t
 All variables are optional: without one, what is detected counts. A variable that begins with `rtc_` and is not in this
 table is an error.
 
+Set them in the inventory (`group_vars` and `host_vars` included, values of Ansible Vault, too) or on the command line
+with `-e`. The plan does not see what a playbook sets (`vars` of a play or of `import_playbook`), and refuses it
+(RTC113).
+
 They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind`, `rtc_ignore_findings`, `rtc_backup`,
 `rtc_undo_keep` and `rtc_undo_days` mean something for the host of a proxy too. On a host with both applications a value
 may be given for each, secrets and text of certificates included:
@@ -61,7 +65,7 @@ def render() -> str:
     lines = []
     for variable in VARIABLES:
         kind = ", ".join(f"`{item}`" for item in variable.choices) or TYPES[variable.type]
-        lines.append(f"| `{variable.name}` | {kind} | {variable.default} | {_plain(variable.description)} |")
+        lines.append(f"| `{variable.name}` | {kind} | {_plain(variable.default)} | {_plain(variable.description)} |")
     once = ", ".join(f"`{variable.name}`" for variable in VARIABLES if variable.once)
     tail = "\n".join(textwrap.wrap(TAIL.format(once=once), 120))
     return HEAD + "\n".join(lines) + f"\n\n{tail}\n"

@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
@@ -33,8 +34,18 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_network,
     rules_tls,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import get_known, get_raw
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import (
+    controller_files,
+    reaching,
+    tls_files,
+    variables,
+)
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import (
+    find_outside,
+    get_known,
+    get_raw,
+    locate,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
@@ -55,7 +66,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_fil
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, runner, steps, tags
 
-BUNDLE = "rtc_bundle"
+BUNDLE, REPORT_FILE = "rtc_bundle", "rtc_report_file"
 QUESTION = "Apply this plan? Type yes to go on, anything else to leave all as it is: "
 NO_TERMINAL = (
     "rtc_confirm is true, and there is no terminal to ask at. Look at the plan with collab.rtc.plan, then run"
@@ -230,6 +241,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 remedy = "Give it one value, for the group all."
                 plan_input.problems[host].append(Problem("RTC102", "rtc_inventory_id", text, remedy))
             plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
+        for host in list(plan_input.problems)[:1]:  # a playbook sets a variable, and groups have names, for all hosts
+            names = find_outside(task_vars, hostvars, variables.is_ours)
+            plan_input.problems[host] += variables.explain_outside(names) + load_inventory.explain_groups(groups)
         plan_input.inventory = plan_input.inventory or runner.name_inventory(task_vars.get("ansible_inventory_sources"))
         plan_input.accepted = self._read_accepted(task_vars, plan_input)
         plan_input.dead = runner.find_dead(plan_input.facts.values())
@@ -254,7 +268,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             with open(os.path.expanduser(names[0]), encoding="utf-8") as file:
                 return {str(host): dict(parts) for host, parts in json.load(file)["basis"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {why}") from None
 
     def _ask_aws(self, plan_input: PlanInput, hostvars: Any) -> dict[str, Seen | AwsProblem]:
         """What AWS has for each listener, or why that is not known."""
@@ -301,7 +316,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         strict = any(host in plan_input.groups[kind] for kind in variables.KINDS)
         values, problems = self._read_variables(host, hostvars, strict)
         problems += self._check_bundle(host, hostvars, plan_input) if strict else []
+        problems += self._check_report_file(values)
         load_inventory.add_host(plan_input, host, values, problems)
+        plan_input.problems[host] = _locate(plan_input.problems[host], get_raw(hostvars, host))
         plan_input.secrets[host] = self._digest_secrets(host, hostvars, plan_input.settings[host])
         for kind, settings in plan_input.settings[host].items() if strict else ():
             given = self._read_tls(settings, hostvars[host].get("inventory_dir"))
@@ -318,7 +335,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if not variables.is_ours(name) or name in variables.INTERNAL:
                 continue
             if name in variables.UNREAD:
-                values.update(_describe_secret(name, raw[name]))
+                try:
+                    values.update(_describe_secret(name, raw[name]))
+                    problems += variables.check_secret(name, raw[name]) if strict else []
+                except AnsibleError as error:  # whether it is empty, only its text tells
+                    text = f"{name} cannot be decrypted: {error}"
+                    problems += [Problem("RTC102", name, text, reaching.VAULT)] if strict else []
                 continue
             if name == BUNDLE and not isinstance(raw[name], Mapping):
                 continue  # it is read whole, elsewhere
@@ -330,7 +352,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 # A proxy's host gets variables of the group all that only make sense for an application.
                 if strict or name in variables.OF_EVERY_HOST:
                     text = f"{name} cannot be evaluated: {error}"
-                    problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
+                    remedy = reaching.find_remedy(str(error)) or "Correct the variable in the inventory."
+                    problems.append(Problem("RTC102", name, text, remedy))
         return values, problems
 
     def _digest_secrets(self, host: str, hostvars: Any, settings: Mapping[str, HostSettings]) -> dict[str, str]:
@@ -350,6 +373,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             for kind, secret in found.items()
             if secret not in (None, "")
         }
+
+    def _check_report_file(self, values: Mapping[str, Any]) -> list[Problem]:
+        """What keeps the report from being written: that is done last, when everything is changed."""
+        path = values.get(REPORT_FILE)
+        why = (
+            ""
+            if self._task.check_mode or not isinstance(path, str)
+            else controller_files.explain_no_place(path.strip())
+        )
+        text = f"{REPORT_FILE}: the report cannot be written to {path}: {why}."
+        return [Problem("RTC102", REPORT_FILE, text, f"Correct {REPORT_FILE}.")] if why and path else []
 
     def _check_bundle(self, host: str, hostvars: Any, plan_input: PlanInput) -> list[Problem]:
         """Read the bundle; what is wrong with it, the role would only notice after it has changed the trust store."""
@@ -397,6 +431,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
             content: bytes = file.read()
         return content.decode("utf-8", "replace")
+
+
+def _locate(problems: list[Problem], raw: Mapping[str, Any]) -> list[Problem]:
+    """The same problems with the places of their variables; of a wrong name, the place of the name."""
+    names = {str(name): name for name in raw}
+    items = [names.get(one.variable) if one.id == "RTC101" else raw.get(one.variable) for one in problems]
+    return [replace(one, where=locate(item)) for one, item in zip(problems, items)]
 
 
 def _describe_secret(name: str, value: Any) -> dict[str, Any]:

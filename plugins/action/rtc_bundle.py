@@ -30,6 +30,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Build it, then read it as a run does that uses it."""
         super().run(tmp, task_vars)
         args = self._task.args
+        if not str(args["path"] or "").strip():
+            raise AnsibleActionFail("rtc_bundle is empty. Name the file to write, or leave the variable out.")
         path = os.path.abspath(os.path.expanduser(str(args["path"])))
         cache = os.path.expanduser(str(args.get("cache", "~/.cache/collab-rtc")))
         try:

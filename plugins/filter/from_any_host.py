@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.template import Templar
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import get_known, get_raw
 
 DOCUMENTATION = r"""
@@ -19,6 +21,8 @@ author: collab.rtc authors (@collab-rtc)
 description:
   - Keywords of a play, such as C(serial), are evaluated for the play and not for a host, so that they do not see the
     variables of the inventory. This takes a variable from the first host that has it.
+  - A value that is empty, cannot be evaluated or is of the wrong type is passed over. The plan names it, and stops the
+    run; a keyword of a play with such a value would end it before the report.
 options:
   _input:
     description: The variable C(hostvars), which is undefined while only the syntax is checked.
@@ -48,12 +52,17 @@ _value:
 
 
 def take_from_any_host(hostvars: Mapping[str, Mapping[str, Any]], name: str, default: Any) -> Any:
-    """The value of a variable on the first host that has it, else ``default``."""
+    """The value of a variable on the first host that has a usable one, else ``default``."""
     for host in hostvars:
         raw = get_raw(hostvars, host)
         if name in raw:
             templar = Templar(loader=getattr(hostvars, "_loader", None), variables=get_known(hostvars, host))
-            return templar.template(raw[name])
+            try:
+                value = templar.template(raw[name])
+            except AnsibleError:
+                continue
+            if variables.is_usable(name, value):
+                return value
     return default
 
 

@@ -30,16 +30,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Each value once, without those that are empty.
+  description: Each text or number once, without those that are empty.
   type: list
   elements: raw
 """
 
 
 def list_setting_values(value: object) -> list[Any]:
-    """The values of a variable that is set once, or once for each application; empty ones are left out."""
+    """The values of a variable that is set once, or once for each application; only texts and numbers count."""
     values = value.values() if isinstance(value, Mapping) else [value]
-    return list(dict.fromkeys(item for item in values if item))
+    return list(
+        dict.fromkeys(item for item in values if item and isinstance(item, (str, int)) and not isinstance(item, bool))
+    )
 
 
 class FilterModule:

@@ -112,7 +112,7 @@ findings:
       severity: warning
       host: wiki1
       message: '/opt/atlassian/confluence/conf/server.xml:42: scheme="https" without secure="true".'
-      remedy: The role sets secure="true".
+      remedy: A run sets secure="true".
 errors:
   description: How many findings stop a run.
   returned: always

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401  names are looked up with it, and nobody may not read it where Python is root's
 import os
 import shutil
 import sqlite3

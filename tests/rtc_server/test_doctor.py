@@ -323,6 +323,12 @@ def test_a_start_limit_of_which_only_the_socket_knows(
     assert "start limit" in checks["unit"][0]["text"] and "reset-failed" in checks["unit"][0]["remedy"]
 
 
+def test_a_configuration_that_is_not_there_is_named_once() -> None:
+    place = doctor.find_place("/nowhere/rtc.toml", "", 14)
+    first = doctor.format_text(place.config, doctor.examine(place)).splitlines()[0]
+    assert first == "RTC CRITICAL - /nowhere/rtc.toml: cannot be read: No such file or directory"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 def test_what_only_root_may_read_is_unknown_to_others() -> None:
     async def look(folder: Path) -> None:
@@ -332,6 +338,9 @@ def test_what_only_root_may_read_is_unknown_to_others() -> None:
         found = doctor.examine(doctor.find_place(str(config), "", 14))
         (check,) = [check for check in found if check.name == "keys"]
         assert (check.state, check.remedy) == (UNKNOWN, "Run it as root.") and "token.key" in check.text
+        config.chmod(0)
+        check = doctor.examine(doctor.find_place(str(config), "", 14))[-1]
+        assert (check.name, check.state, check.remedy) == ("configuration", UNKNOWN, "Run it as root.")
 
     as_nobody(look)
 

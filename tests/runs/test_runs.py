@@ -17,6 +17,15 @@ from prometheus_client.parser import text_string_to_metric_families
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
 GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1}  # refused at once
 PYTHONLESS = {**HERE, "ansible_python_interpreter": "/usr/bin/python3.0"}
+VAULTED = (  # with the password "pw"
+    "$ANSIBLE_VAULT;1.1;AES256\n"
+    "62333261306161663835303639323334343137633737636437306533613064383365643838366537\n"
+    "3939376136316631373465383736343339303733663061380a646339316331643634386137323362\n"
+    "65313234323930616464373234666236616661343562656531303561393232373634366334616231\n"
+    "3931656261363536320a353035656334306463333366623937663161316139643732356263613839\n"
+    "34373866353233393037633933373662343931643939393033616636663639376138663962326364\n"
+    "3736656131633233643337313639313762623465376166363032\n"
+)
 NOISE = ("Validating arguments against arg spec '", "Could not match", "is undefined", "has no attribute", "Traceback")
 
 
@@ -63,6 +72,46 @@ def test_a_site_that_was_forgotten_is_not_all_sites(runs, given):
     assert runs("rollback", {"wiki1": HERE, "wiki2": HERE}, "-e", given) == 2
     assert "rtc_undo_site is empty, so which site is meant is not known, and nothing is undone." in runs.text
     assert "TASK [List the runs of each host]" not in runs.output
+
+
+@pytest.mark.parametrize("given", ["rtc_run_id=", '{"rtc_run_id": null}'])
+def test_a_run_that_was_forgotten_is_not_the_newest(runs, given):
+    assert runs("rollback", {"wiki1": HERE}, "-e", given) == 2
+    assert "rtc_run_id is empty, so which run is meant is not known, and nothing is undone." in runs.text
+    assert "TASK [List the runs of each host]" not in runs.output
+
+
+@pytest.mark.parametrize("arguments", [["--tags", "apply"], ["--tags", "verify"], ["--skip-tags", "verify"]])
+def test_a_rollback_has_no_parts(runs, arguments):
+    """It would end without a word, with the status of success, or undo nothing."""
+    assert runs("rollback", {"wiki1": HERE}, *arguments) == 2
+    assert "A rollback has no parts to choose from, so nothing is undone." in runs.text
+
+
+@pytest.mark.parametrize(("playbook", "tag"), [("plan", "plan"), ("detect", "detect"), ("uninstall", "verify")])
+def test_tags_leave_detection_and_plan_in_every_playbook(runs, playbook, tag):
+    assert runs(playbook, {"wiki1": PYTHONLESS}, "--tags", tag) == 2
+    assert "Install Python 3.8 or later" in runs.text
+    assert "The limit leaves out" not in runs.text
+
+
+@pytest.mark.parametrize("name", ["rtc_secret", "rtc_server_name"])
+def test_a_vaulted_value_without_its_password_is_named_with_the_remedy(runs, name):
+    assert runs("plan", {"wiki1": {**PYTHONLESS, name: {"__ansible_vault": VAULTED}}}) == 2
+    for words in (f"RTC102 wiki1: {name} cannot be", f"seen: wiki1: {name}", "--vault-password-file, --vault-id or"):
+        assert words in runs.text
+    (runs.directory / "password").write_text("pw\n", encoding="utf-8")
+    given = ("--vault-password-file", str(runs.directory / "password"))
+    assert runs("plan", {"wiki1": {**PYTHONLESS, "rtc_secret": {"__ansible_vault": VAULTED}}}, *given) == 2
+    assert "RTC102" not in runs.text and "RTC001" in runs.text
+
+
+@pytest.mark.parametrize("serial", [None, "", "abc", {"confluence": 2}])
+def test_a_batch_size_that_cannot_be_used_ends_in_a_report(runs, serial):
+    """It is a keyword of plays: Ansible would end with a traceback in the middle."""
+    assert runs("site", {"wiki1": {**PYTHONLESS, "rtc_serial": serial}}) == 2
+    assert "Hosts that failed: 1" in runs.text
+    assert ("RTC102: rtc_serial" in runs.text) == bool(serial)
 
 
 @pytest.mark.parametrize("playbook", ["site", "verify", "plan"])

@@ -49,8 +49,8 @@ class Run:
         (directory / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
         self.text = ""
 
-    def __call__(self, hosts=None, check=False, plan=None, tags=None):
-        """What the action returns; its message with single spaces is in ``text``."""
+    def __call__(self, hosts=None, check=False, plan=None, tags=None, seen=None):
+        """What the action returns; its message with single spaces is in ``text``. ``seen``: further variables of the task."""
         loader = DataLoader()
         loader.set_basedir(str(self.directory))
         inventory = InventoryManager(loader=loader, sources=[str(self.directory / "hosts.yml")])
@@ -63,6 +63,7 @@ class Run:
             "ansible_play_hosts_all": hosts or [host.name for host in inventory.get_hosts()],
             "ansible_run_tags": tags or ["all"],
             **({"rtc_plan": plan} if plan else {}),
+            **(seen or {}),
         }
         context = PlayContext()
         module = action.ActionModule(

@@ -35,7 +35,7 @@ ENTRIES = (
         title="proxyName is empty",
         meaning="Tomcat then answers with an empty server name; redirects and links break.",
         detected='The connector has proxyName="". Programs that write server.xml leave it when no name was set.',
-        remedy="The role sets the name, or removes the attribute where there is no proxy.",
+        remedy="A run sets the name, or removes the attribute where there is no proxy.",
         role="connector",
         vendor_requirements=("S25",),
     ),
@@ -47,7 +47,7 @@ ENTRIES = (
             "The application makes links with proxyName, RTC is reached by the server name; users may know only one."
         ),
         detected="proxyName of the connector differs from rtc_server_name.",
-        remedy="Check which name is in the base URL. The role sets proxyName to the server name.",
+        remedy="Check which name is in the base URL. A run sets proxyName to the server name.",
         role="connector",
         vendor_requirements=("S10", "S11", "S25", "S34"),
     ),
@@ -57,7 +57,7 @@ ENTRIES = (
         title="Behind a proxy without proxyName",
         meaning="The application takes the proxy's request for one to its own port, and makes wrong links.",
         detected="A proxy forwards to the connector, or is to do so, and the connector has no proxyName.",
-        remedy="The role sets proxyName, proxyPort and scheme.",
+        remedy="A run sets proxyName, proxyPort and scheme.",
         role="connector",
         vendor_requirements=("S25",),
     ),
@@ -67,7 +67,7 @@ ENTRIES = (
         title="Tomcat listens on all addresses beside a proxy on the same host",
         meaning="Users can pass the proxy by, and the proxy cannot have the same port on the external address.",
         detected="The proxy is on the same host and the connector has no loopback address.",
-        remedy='The role sets address="127.0.0.1".',
+        remedy='A run sets address="127.0.0.1".',
         role="connector",
         vendor_requirements=("S15",),
     ),
@@ -91,7 +91,7 @@ ENTRIES = (
             "The application sees https in its address but an insecure request: login and session cookies misbehave."
         ),
         detected='The connector has scheme="https" and not secure="true", and does not end TLS itself.',
-        remedy='The role sets secure="true".',
+        remedy='A run sets secure="true".',
         role="connector",
         vendor_requirements=("S25",),
     ),
@@ -101,7 +101,7 @@ ENTRIES = (
         title="proxyPort or scheme are not what the proxy serves",
         meaning="Links of the application lead to another port or protocol than the one that users came by.",
         detected="proxyPort and scheme of the connector differ from the proxy's listener.",
-        remedy="The role sets both to what the proxy serves.",
+        remedy="A run sets both to what the proxy serves.",
         role="connector",
         vendor_requirements=("S25", "S05"),
     ),
@@ -168,7 +168,7 @@ ENTRIES = (
         title="secure on a plain connector",
         meaning="The application takes plain requests for secure ones: XSRF checks fail and cookies are not sent.",
         detected='secure="true", but users speak HTTP.',
-        remedy="The role removes secure, or TLS has to be set up.",
+        remedy="A run removes secure, or TLS has to be set up.",
         role="connector",
         vendor_requirements=("S25",),
     ),
@@ -226,7 +226,7 @@ ENTRIES = (
         title="The remote proxy cannot reach a loopback connector",
         meaning="A proxy on another host needs an address that is reachable from there.",
         detected="The proxy is on another host and the connector has a loopback address.",
-        remedy="The role removes the address, if rtc_proxy is right.",
+        remedy="A run removes the address, if rtc_proxy is right.",
         role="connector",
         vendor_requirements=("S09",),
     ),
@@ -287,8 +287,8 @@ ENTRIES = (
         severity="error",
         title="What opens the connector's key cannot be read",
         meaning=(
-            "RTC takes the key from server.xml's key store. Its password is a ${...}, and passwords stay on the host:"
-            " the role reads it again from the one line that sets it."
+            "RTC takes the key from server.xml's key store. Its password is a ${...}. Passwords do not leave the"
+            " host, so a run reads it there, from the one line that sets it."
         ),
         detected=(
             "The key store, its password or a file of the key is a ${...} that is unknown, or whose secret value no"

@@ -23,7 +23,7 @@ ENTRIES = (
         title="Parts of the host could not be seen",
         meaning="Conclusions about these parts may be incomplete.",
         detected="topology_info lists what it could not read, and why.",
-        remedy="Give the reason named; usually by running as root (become: true).",
+        remedy="Remove the cause that is named, usually by running as root (become: true).",
         vendor_requirements=("S01",),
     ),
     FindingType(

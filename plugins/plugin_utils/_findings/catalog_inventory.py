@@ -120,4 +120,23 @@ ENTRIES = (
         detected="rtc_from_plan names a plan, and what it rests on is another now: host and part are named.",
         remedy="Make the plan again, look at it, and run with that one.",
     ),
+    FindingType(
+        id="RTC113",
+        severity="error",
+        title="A variable that only the playbook sets",
+        meaning=(
+            "The plan is made for all hosts at once, from the variables of the inventory. What a playbook, role or task"
+            " sets, the plan would not see, and other steps would."
+        ),
+        detected="A variable of this collection is set by vars or vars_files of a play, import_playbook, role or task.",
+        remedy="Set it in the inventory (group_vars, host_vars), or on the command line with -e.",
+    ),
+    FindingType(
+        id="RTC114",
+        severity="warning",
+        title="A group that is probably meant to be another one",
+        meaning="A typing mistake in a group's name would silently leave its hosts alone.",
+        detected="The name of a group is almost confluence, jira or rtc_proxies, and a host of it is in none of these.",
+        remedy="Correct the group's name. If it is right, mute this finding.",
+    ),
 )

@@ -45,7 +45,7 @@ ENTRIES = (
         title="The record came with a copy of another machine",
         meaning="What it names is adopted where it is there, and nothing is removed by it.",
         detected="The record has another machine-id, or another name in the inventory, than this host.",
-        remedy="Nothing, where the host is a clone or was renamed: this run writes a record of its own.",
+        remedy="Nothing to do if the host is a clone or was renamed: this run writes a record of its own.",
     ),
     FindingType(
         id="RTC705",
@@ -124,7 +124,7 @@ ENTRIES = (
     FindingType(
         id="RTC712",
         severity="error",
-        title="Another inventory has on the proxy what this run would change",
+        title="Another inventory made what this run would change on the proxy",
         meaning="Its site would be served as this inventory wants it. The site is left alone on all its hosts.",
         detected="The host's record names another inventory and nodes that the site does not have, and other values.",
         remedy=(
@@ -135,7 +135,7 @@ ENTRIES = (
     FindingType(
         id="RTC713",
         severity="warning",
-        title="The inventory has the former proxy of a site no more",
+        title="The former proxy of a site is not in the inventory any more",
         meaning="What this collection made there stays: virtual hosts, certificates with their keys, opened ports.",
         detected="The record of the RTC server names a proxy that is in none of the groups.",
         remedy=(

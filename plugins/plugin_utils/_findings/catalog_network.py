@@ -47,8 +47,8 @@ ENTRIES = (
             " known, those of nftables never."
         ),
         remedy=(
-            "Open the port with that firewall's command. Where firewalld runs on a managed proxy the role does it, and "
-            "nothing is reported."
+            "Open the port with that firewall's command. Where firewalld runs on a managed proxy a run does it,"
+            " and nothing is reported."
         ),
         role="reverse_proxy",
         vendor_requirements=("S09",),
@@ -59,7 +59,7 @@ ENTRIES = (
         title="SELinux does not know the RTC port",
         meaning="An enforcing SELinux refuses the proxy to listen on a port without the label http_port_t.",
         detected="SELinux is enforcing on the proxy host and the RTC port is not among http_port_t.",
-        remedy="semanage port -a -t http_port_t -p tcp 9083, with your RTC port. The role does it.",
+        remedy="semanage port -a -t http_port_t -p tcp 9083, with your RTC port. A run does it.",
         role="reverse_proxy",
         vendor_requirements=("S09",),
     ),
@@ -72,7 +72,7 @@ ENTRIES = (
             "SELinux is enforcing on the proxy host and the boolean for the kind of proxy is off: "
             "httpd_can_network_connect for nginx and Apache, haproxy_connect_any for HAProxy."
         ),
-        remedy="setsebool -P httpd_can_network_connect on, or haproxy_connect_any for HAProxy. The role does it.",
+        remedy="setsebool -P httpd_can_network_connect on, or haproxy_connect_any for HAProxy. A run does it.",
         role="reverse_proxy",
         vendor_requirements=("S09",),
     ),
@@ -120,7 +120,7 @@ ENTRIES = (
     FindingType(
         id="RTC640",
         severity="warning",
-        title="firewalld begins with the next boot",
+        title="firewalld starts at the next boot",
         meaning="It does not run, so nothing can be opened in it; after the next boot the RTC port may be closed.",
         detected="firewalld.service is enabled, and no firewall runs on a host that has the RTC port for others.",
         remedy="systemctl start firewalld, and run again; or systemctl disable firewalld.",
@@ -130,16 +130,21 @@ ENTRIES = (
         id="RTC641",
         severity="info",
         title="firewalld is masked",
-        meaning="It does not start, so nothing is opened in it. If it is to filter, it has to run before a run.",
+        meaning="It does not start, so nothing is opened in it. If it is meant to filter, start it before the run.",
         detected="firewalld.service is a link to /dev/null, or an empty file, and no other firewall is switched on.",
-        remedy="Nothing, where it is not to run. Else: systemctl unmask firewalld && systemctl enable --now firewalld.",
+        remedy=(
+            "Nothing to do if it is not meant to run. Otherwise: systemctl unmask firewalld && systemctl enable"
+            " --now firewalld."
+        ),
         vendor_requirements=("S09",),
     ),
     FindingType(
         id="RTC642",
         severity="warning",
         title="firewalld's rules are not known",
-        meaning="Whether one of them keeps connections to the RTC port out, or it can be opened, is not known.",
+        meaning=(
+            "Whether a rule keeps connections to the RTC port out, and whether the port can be opened, is not known."
+        ),
         detected="firewalld runs on a managed proxy, and firewall-cmd --list-all-zones fails there.",
         remedy="firewall-cmd --state and journalctl -u firewalld say why; systemctl restart firewalld, and run again.",
         vendor_requirements=("S09",),
@@ -162,8 +167,8 @@ ENTRIES = (
     FindingType(
         id="RTC644",
         severity="warning",
-        title="Connections from some addresses are another zone's",
-        meaning="firewalld takes a zone with a source before that of the interface. The role leaves it as it is.",
+        title="Another zone of firewalld decides about some addresses",
+        meaning="A zone with a source comes before the zone of the interface. A run leaves it as it is.",
         detected="A zone of firewalld with sources has the RTC port closed, and is not one that refuses everything.",
         remedy="Open the port in that zone too, where its clients need RTC: the message has the command.",
         vendor_requirements=("S09",),
@@ -183,13 +188,13 @@ ENTRIES = (
     FindingType(
         id="RTC646",
         severity="warning",
-        title="SELinux has the RTC port as another service's",
+        title="SELinux assigns the RTC port to another service",
         meaning=(
-            "The role makes it http_port_t, as the proxy could not listen there. What listens there under the other"
-            " type may not do so any more after its next start. The former type comes back with the uninstall."
+            "A run makes it http_port_t, as the proxy could not listen there otherwise. What listens there under"
+            " the other type may be refused at its next start. The former type comes back with the uninstall."
         ),
         detected="SELinux is enforcing on the proxy host, and has the RTC port itself under another type.",
-        remedy="Set another rtc_port, or leave it to the role.",
+        remedy="Set another rtc_port, or leave it to the run.",
         role="reverse_proxy",
         vendor_requirements=("S09",),
     ),

@@ -16,7 +16,7 @@ ENTRIES = (
         title="RTC speaks another protocol than the page",
         meaning="A page over HTTPS may not open plain connections: the browser blocks RTC (mixed content).",
         detected="The proxy's RTC listener has TLS where the application's has none, or the other way round.",
-        remedy="Let both end TLS at the proxy, or none. The role does it where it writes the virtual host.",
+        remedy="Let both end TLS at the proxy, or none. A run does it where it writes the virtual host.",
         role="reverse_proxy",
         vendor_requirements=("S03", "S04"),
     ),
@@ -26,7 +26,7 @@ ENTRIES = (
         title="Different RTC ports on the two sides",
         meaning="The add-on tells browsers the service's own port; the proxy has to have the same number.",
         detected="The proxy forwards to the RTC port from another port, or from the RTC port to another one.",
-        remedy="Use one number on both sides. The role does it where it writes the virtual host.",
+        remedy="Use one number on both sides. A run does it where it writes the virtual host.",
         role="reverse_proxy",
         vendor_requirements=("S13",),
     ),
@@ -36,7 +36,7 @@ ENTRIES = (
         title="The proxy does not forward the RTC port",
         meaning="Browsers cannot reach RTC.",
         detected="No virtual host of the proxy forwards to the RTC port.",
-        remedy="The role writes the virtual host.",
+        remedy="A run writes the virtual host.",
         role="reverse_proxy",
         vendor_requirements=("S12", "S09", "S34"),
     ),
@@ -46,7 +46,7 @@ ENTRIES = (
         title="RTC under a sub-path",
         meaning="Clients ask for /socket.io/ at the root of the RTC port, whatever path the application has.",
         detected="A route to the RTC port is for a path other than /, or changes the path.",
-        remedy="Forward / to / on the RTC port. The role does it where it writes the virtual host.",
+        remedy="Forward / to / on the RTC port. A run does it where it writes the virtual host.",
         role="reverse_proxy",
         vendor_requirements=("S21",),
     ),
@@ -57,8 +57,8 @@ ENTRIES = (
         meaning="Clients fall back to polling: slower, and more load.",
         detected="The route to the RTC port does not forward the Upgrade header.",
         remedy=(
-            "nginx: map $http_upgrade and set Upgrade and Connection. Apache: upgrade=websocket (2.4.47 or later). "
-            "The role does it where it writes the virtual host."
+            "nginx: map $http_upgrade and set Upgrade and Connection. Apache: upgrade=websocket (2.4.47 or"
+            " later). A run does it where it writes the virtual host."
         ),
         role="reverse_proxy",
         vendor_requirements=("S22", "S31"),
@@ -69,7 +69,7 @@ ENTRIES = (
         title="HTTP/1.0 to the service",
         meaning="There is no Upgrade in HTTP/1.0, so no WebSocket.",
         detected="The route to the RTC port does not use HTTP/1.1 (1.0 is nginx's long-standing default).",
-        remedy="nginx: proxy_http_version 1.1. The role does it where it writes the virtual host.",
+        remedy="nginx: proxy_http_version 1.1. A run does it where it writes the virtual host.",
         role="reverse_proxy",
         vendor_requirements=("S23",),
     ),
@@ -82,8 +82,8 @@ ENTRIES = (
         ),
         detected="The read timeout of the route to the RTC port is below 45 seconds.",
         remedy=(
-            "nginx: proxy_read_timeout; Apache: ProxyTimeout; beyond 60 seconds. The role does it where it writes the"
-            " virtual host."
+            "nginx: proxy_read_timeout; Apache: ProxyTimeout; beyond 60 seconds. A run does it where it writes"
+            " the virtual host."
         ),
         role="reverse_proxy",
         vendor_requirements=("S24",),
@@ -94,7 +94,7 @@ ENTRIES = (
         title="HAProxy without timeout tunnel",
         meaning="After the upgrade HAProxy counts the client and server timeouts, unless timeout tunnel is set.",
         detected="The HAProxy route to the RTC port has no tunnel timeout beyond 45 seconds.",
-        remedy="Set timeout tunnel 1h. The role does it in the backends that it writes.",
+        remedy="Set timeout tunnel 1h. A run does it in the backends that it writes.",
         role="reverse_proxy",
         vendor_requirements=("S24",),
     ),
@@ -108,7 +108,7 @@ ENTRIES = (
         ),
         detected="A route to more than one active node, and nothing keeps a client at one.",
         remedy=(
-            "nginx: ip_hash; HAProxy: cookie; Apache: stickysession. The role does it where it writes the virtual host."
+            "nginx: ip_hash; HAProxy: cookie; Apache: stickysession. A run does it where it writes the virtual host."
         ),
         role="reverse_proxy",
         vendor_requirements=("S31",),
@@ -162,7 +162,7 @@ ENTRIES = (
         title="Somebody else's virtual host has the name and port",
         meaning="It is not overwritten, and it does not do what RTC, or the application, needs.",
         detected="A virtual host that this collection did not write serves the same name and port, and is not right.",
-        remedy="Remove it so that the role can write its own, or fix what the other findings name.",
+        remedy="Remove it, so that a run can write its own, or fix what the other findings name.",
         vendor_requirements=("S34",),
     ),
     FindingType(
@@ -171,7 +171,7 @@ ENTRIES = (
         title="A virtual host made by hand is right",
         meaning="It is left as it is.",
         detected="A virtual host that this collection did not write forwards the name and port as needed.",
-        remedy="Nothing to do. Remove it if the role shall write and keep its own.",
+        remedy="Nothing to do. Remove it if a run is to write and keep its own.",
     ),
     FindingType(
         id="RTC416",
@@ -179,7 +179,7 @@ ENTRIES = (
         title="The proxy does not run",
         meaning="Nobody reaches the site.",
         detected="The proxy is installed and no process of it was found.",
-        remedy="The role starts it.",
+        remedy="A run starts it.",
         role="reverse_proxy",
         vendor_requirements=("S09",),
     ),
@@ -208,7 +208,7 @@ ENTRIES = (
         title="RTC has one active node",
         meaning="Without a shared store only one node serves RTC; the others take over when it fails.",
         detected="Several nodes and no rtc_store_url.",
-        remedy="Nothing is to be done. With rtc_store_url all nodes are active: see docs/scaling.md.",
+        remedy="Nothing to do. With rtc_store_url all nodes are active: see docs/scaling.md.",
         vendor_requirements=("S31",),
     ),
     FindingType(
@@ -227,7 +227,7 @@ ENTRIES = (
         title="Polling answers are buffered",
         meaning="Answers to clients that poll go through a buffer, or a file, of the proxy first.",
         detected="The route to the RTC port has buffering on.",
-        remedy="nginx: proxy_buffering off. The role does it where it writes the virtual host.",
+        remedy="nginx: proxy_buffering off. A run does it where it writes the virtual host.",
         role="reverse_proxy",
         vendor_requirements=("S31",),
     ),
@@ -280,7 +280,7 @@ ENTRIES = (
         title="A proxy is installed, and opens ports of its own",
         meaning="The distribution's package brings a configuration of its own, beside what the plan writes.",
         detected="The proxy that the inventory asks for is missing on its host.",
-        remedy="Nothing is to be done. Remove the distribution's default site, if nobody is to see it.",
+        remedy="Nothing to do. Remove the distribution's default site if nobody is to see it.",
         role="reverse_proxy",
     ),
     FindingType(
@@ -295,8 +295,11 @@ ENTRIES = (
     FindingType(
         id="RTC429",
         severity="error",
-        title="The proxy has the RTC port, and its configuration as it was read does not say so",
-        meaning="Users would be torn between what listens there now and what the run writes, or the server would end.",
+        title="The proxy listens on the RTC port, and its configuration does not say why",
+        meaning=(
+            "Users would sometimes reach what listens there now and sometimes what the run writes, or the proxy"
+            " would stop."
+        ),
         detected=(
             "A process of the proxy listens on the RTC port, and no virtual host or Listen that could be read accounts"
             " for it."
@@ -317,8 +320,8 @@ ENTRIES = (
             " not RTC's: a refusal, a redirect, another page, or a header that browsers do not accept."
         ),
         remedy=(
-            "Take away what refuses or answers: access rules, redirects, an Access-Control-Allow-Origin that is set"
-            " beside RTC's own, another virtual host. A virtual host that the role writes has none of them."
+            "Take away what refuses or answers: access rules, redirects, an Access-Control-Allow-Origin that is"
+            " set beside RTC's own, another virtual host. A virtual host that a run writes has none of them."
         ),
         vendor_requirements=("S12", "S34"),
     ),
@@ -331,7 +334,7 @@ ENTRIES = (
             "A virtual host that this collection did not write has the name and port. RTC does not run yet, or it lets"
             " in only some clients, and reading its configuration does not tell either."
         ),
-        remedy="Nothing, where the verification succeeds. Else remove it so that the role can write its own.",
+        remedy="Nothing to do if the verification succeeds. Otherwise remove it, so that a run can write its own.",
     ),
     FindingType(
         id="RTC432",
@@ -397,7 +400,7 @@ ENTRIES = (
             " asked again after four. A node that runs and cannot keep changes is not noticed so."
         ),
         detected="Several nodes behind nginx, or behind Apache that speaks TLS to them.",
-        remedy="Nothing is to be done. HAProxy, and Apache with plain HTTP to the nodes, ask RTC's /readyz.",
+        remedy="Nothing to do. HAProxy, and Apache with plain HTTP to the nodes, ask RTC's /readyz.",
     ),
     FindingType(
         id="RTC461",
@@ -411,9 +414,9 @@ ENTRIES = (
         id="RTC462",
         severity="warning",
         title="The nodes have different versions of the application",
-        meaning="A cluster runs one version, but for the time of a rolling upgrade.",
+        meaning="A cluster runs one version, except during a rolling upgrade.",
         detected="The nodes of one site report different versions.",
-        remedy="End the upgrade. What this run does is the same for all versions.",
+        remedy="Finish the upgrade. What this run does is the same for all versions.",
     ),
     FindingType(
         id="RTC463",
@@ -437,8 +440,9 @@ ENTRIES = (
         severity="warning",
         title="RTC is kept at its node by cookie or address",
         meaning=(
-            "Page and RTC differ by port, so browsers send no cookie while they poll, and requests of a session go to"
-            " several nodes. By address, all people behind one gateway are at one node, which is no error."
+            "Page and RTC have different ports, so browsers send no cookie while they poll, and the requests of a"
+            " session reach several nodes. Stickiness by address works, but everybody behind one gateway is then"
+            " at one node."
         ),
         detected="A virtual host of somebody else's passes RTC on to several active nodes.",
         remedy=(

@@ -24,7 +24,7 @@ ENTRIES = (
         title="The RTC service does not run",
         meaning="The panel shows DOWN.",
         detected="The unit of the RTC server exists and is not active.",
-        remedy="The role starts it. Its log says why it stopped: journalctl -u rtc-server@confluence.",
+        remedy="A run starts it. Its log says why it stopped: journalctl -u rtc-server@confluence.",
         role="rtc_server",
         vendor_requirements=("S09", "S33"),
     ),

@@ -73,7 +73,7 @@ def check(
         )
     elif state.state == "enabled":
         remedy = "systemctl start firewalld, and run again; or systemctl disable firewalld."
-        text = f"firewalld does not run on {host}, and will after the next boot: port {port} may be closed then."
+        text = f"firewalld does not run on {host}, but starts at the next boot: port {port} may be closed then."
         yield make("RTC640", host, text, remedy=remedy)
     elif state.state == "masked":
         yield make("RTC641", host, f"firewalld is masked on {host}: nothing is opened in it.")
@@ -92,7 +92,7 @@ def _check_firewalld(
 ) -> Iterator[Finding]:
     state = facts.firewall_state
     if state.masked:
-        text = f"firewalld runs on {host}, and is masked: it does not begin with the next boot."
+        text = f"firewalld runs on {host}, but is masked: it does not start at the next boot."
         yield make("RTC641", host, text)
     if unknown and by_role:
         yield make("RTC642", host, f"firewalld runs on {host}, and its rules are not known: {unknown}.")
@@ -124,7 +124,9 @@ def _check_firewalld(
         refuses = zone.target not in ("", "default", "{chain}")
         if zone not in held and not refuses and not judge_zone(zone, state.services, port).lets_in:
             whose = ", ".join(zone.sources)
-            text = f"On {host} connections from {whose} are the zone {zone.name}'s, in which port {port} is closed."
+            text = (
+                f"On {host} the zone {zone.name} decides about connections from {whose}; port {port} is closed in it."
+            )
             yield make("RTC644", host, text, remedy=f"If they need RTC: {_open_zone(zone.name, port)}.")
 
 

@@ -71,8 +71,8 @@ ENTRIES: tuple[FindingType, ...] = (
     FindingType(
         id="RTC485",
         severity="warning",
-        title="Nobody may come to the RTC port of the load balancer",
-        meaning="Its security groups are opened for whoever may come to the application; nobody was found who may.",
+        title="The load balancer's security groups let nobody reach the RTC port",
+        meaning="A run opens the RTC port for whoever may reach the application; nobody was found who may.",
         detected="No rule of the load balancer's security groups lets anybody come to the application's port.",
         remedy="Open the RTC port of the security group for your users.",
     ),
@@ -81,8 +81,8 @@ ENTRIES: tuple[FindingType, ...] = (
         severity="warning",
         title="Nothing takes over behind the AWS load balancer",
         meaning=(
-            "Without a shared store one node serves RTC, and a load balancer of AWS has no targets that stand by. When"
-            " the node fails, RTC is away until a run names another one."
+            "Without a shared store one node serves RTC, and a load balancer of AWS has no standby targets. When"
+            " the node fails, RTC is down until a run names another one."
         ),
         detected="Several nodes behind rtc_aws_load_balancer, and no rtc_store_url.",
         remedy="Set rtc_store_url: then all nodes serve. See docs/scaling.md.",

@@ -14,8 +14,8 @@ ENTRIES = (
         severity="error",
         title="More than one host of the store takes writes",
         meaning=(
-            "Changes that are kept on a primary of before a failover are lost when it becomes a standby. Two servers "
-            "that have nothing to do with each other are two stores."
+            "After a failover, changes that the old primary keeps are lost when it becomes a standby. Two servers"
+            " that have nothing to do with each other are two stores."
         ),
         detected=(
             "Two hosts that rtc_store_url names take writes. Where their timelines tell which was promoted last, that "
@@ -66,9 +66,10 @@ ENTRIES = (
         severity="error",
         title="Another proxy forwards to the application, too",
         meaning=(
-            "A site has one proxy that gets RTC. Users who come by the other one, as when it takes the address over,"
-            " have none: a warning. Where each node has a proxy of its own, one of them would be taken for that of the"
-            " site, and the other nodes' connectors would be opened for it: an error."
+            "A site has one proxy that gets RTC. Users who come through the other one, for example after it has"
+            " taken over the address, have no RTC: a warning. Where each node has a proxy of its own, one of them"
+            " would be taken for that of the site, and the other nodes' connectors would be opened for it: an"
+            " error."
         ),
         detected=(
             "A proxy that runs on another host has a virtual host of the server name that forwards to a node, and none"

@@ -53,7 +53,7 @@ def _check_proxy(host: str, proxy: Proxy, capacity: ProxyCapacity, used: list[Cl
         message = f"{name} {carries}: room for {capacity.connections - application} people with RTC"
         message += f"; {users} are asked for." if users else f", beside {application} requests of the application."
     if users and not unsaid:
-        return make("RTC441", host, message, capacity.limits, "Nothing is to be done.")
+        return make("RTC441", host, message, capacity.limits, "Nothing to do.")
     return make("RTC441", host, message, capacity.limits)
 
 

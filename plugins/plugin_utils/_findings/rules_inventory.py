@@ -4,7 +4,8 @@
 
 """Findings about the inventory: its variables, its groups, and sites as it wants them (RTC1xx). Pure.
 
-What a variable's value alone shows (RTC101 to RTC103) is found in ``_inventory/variables.py`` and handed on here.
+What a variable alone shows (RTC101 to RTC103, RTC113), or a group's name (RTC114), is found in
+``_inventory/variables.py`` and ``_plan/load_inventory.py``, and handed on here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import CATALOGUE, make
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS, MANAGED_PROXIES, NO_PROXY
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
+    KINDS,
+    MANAGED_PROXIES,
+    NO_PROXY,
+    Problem,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import basis
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
@@ -47,7 +53,7 @@ OF_FIRST = (
 def check_hosts(plan_input: PlanInput) -> list[Finding]:
     """Findings about the variables and groups of hosts."""
     found = [
-        make(item.id, host, item.message, [f"{host}: {item.variable}"], item.remedy)
+        make(item.id, host, item.message, [_tell_place(host, item)], item.remedy)
         for host, problems in plan_input.problems.items()
         for item in problems
     ]
@@ -58,6 +64,10 @@ def check_hosts(plan_input: PlanInput) -> list[Finding]:
     for host in plan_input.facts:
         found += _check_mutes(host, plan_input)
     return found
+
+
+def _tell_place(host: str, problem: Problem) -> str:
+    return f"{host}: {problem.variable}" + (f" ({problem.where})" if problem.where else "")
 
 
 def list_misplaced(plan_input: PlanInput) -> dict[str, str]:

@@ -83,12 +83,12 @@ def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator
     elif port not in facts.selinux_ports:
         other = facts.selinux_types.get(str(port), "")
         if other:
-            text = f"SELinux has port {port} of {host} as {other}. The role makes it http_port_t: whatever else listens"
+            text = f"SELinux on {host} has port {port} as {other}. A run makes it http_port_t: whatever else listens"
             text += f" there under {other} may not do so any more."
-            remedy = f"Set another rtc_port; or leave it to the role. Back: semanage port -m -t {other} -p tcp {port}."
+            remedy = f"Set another rtc_port; or leave it to the run. Back: semanage port -m -t {other} -p tcp {port}."
             yield make("RTC646", host, text, remedy=remedy)
         else:
-            remedy = f"semanage port -a -t http_port_t -p tcp {port}. The role does it."
+            remedy = f"semanage port -a -t http_port_t -p tcp {port}. A run does it."
             text = f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t."
             yield make("RTC604", host, text, remedy=remedy)
     may_connect = facts.selinux_haproxy_connect if proxy.kind == "haproxy" else facts.selinux_connect
@@ -99,7 +99,7 @@ def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator
         remedy += f" policy (dnf reinstall selinux-policy-targeted). What was refused: ausearch -m avc -c {proxy.kind}."
         yield make("RTC645", host, f"{text} RTC is not known.", remedy=remedy)
     if may_connect is False:
-        remedy = f"setsebool -P {boolean} on. The role does it."
+        remedy = f"setsebool -P {boolean} on. A run does it."
         yield make("RTC605", host, f"SELinux is enforcing on {host}, and {boolean} is off.", remedy=remedy)
 
 

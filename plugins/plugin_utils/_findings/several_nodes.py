@@ -33,7 +33,7 @@ def check_sites(sites: Iterable[ClassifiedSite]) -> Iterator[Finding]:
                 yield make(
                     "RTC461",
                     classified.nodes[0].host,
-                    f"{site.base_url} is {nodes}, and {', '.join(site.nodes)} with {site.rtc_port}.",
+                    f"{site.base_url} is served by {nodes}, and by {', '.join(site.nodes)} with {site.rtc_port}.",
                     site=name,
                 )
 
@@ -111,7 +111,7 @@ def _report_who_serves(classified: ClassifiedSite, wanted: DesiredSite) -> Itera
         others = f"{wanted.nodes[1].host} stands by, and no other: nginx would give requests to several in turn"
     yield make("RTC419", host, f"{classified.site.name}: {serves} serves RTC, {others}.")
     if written and before not in ("", host):
-        text = f"{classified.site.name}: {host} would serve RTC, and until now {before} does."
+        text = f"{classified.site.name}: {host} would serve RTC from now on; until now {before} does."
         remedy = f"Put {before} before {host} in the group {classified.site.application}, if it is to go on serving."
         yield make("RTC492", host, text, remedy=remedy)
 

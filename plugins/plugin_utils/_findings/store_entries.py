@@ -105,7 +105,7 @@ ENTRIES = (
         id="RTC458",
         severity="error",
         title="Another store, or none, would leave the projects behind",
-        meaning="Users would find empty projects: a run does not move what the store of now has.",
+        meaning="Users would find empty projects: a run does not move what is in the present store.",
         detected=(
             "rtc_store_url means another host, port or database than the configuration of the running service, or "
             "the record of what is managed; and that store has projects, or cannot be asked."

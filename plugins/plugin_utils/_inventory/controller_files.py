@@ -56,3 +56,15 @@ def explain_no_file(path: str) -> str:
         if not stat.S_ISREG(mode):
             return "it is a pipe or device, and no file"
     return ""
+
+
+def explain_no_place(path: str) -> str:
+    """Why a file cannot be written there, as far as that can be told before; "" for nothing."""
+    path = os.path.expanduser(path)
+    directory = os.path.dirname(path) or "."
+    why = explain_no_file(path)
+    if not why and not os.path.isdir(directory):
+        why = f"there is no directory {directory}"
+    if not why and not os.access(directory, os.W_OK | os.X_OK):
+        why = f"the user who runs Ansible may not write to {directory}"
+    return why

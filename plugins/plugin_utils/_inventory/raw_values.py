@@ -2,15 +2,20 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of a host before they are evaluated, with what they may use.
+"""The variables of a host before they are evaluated, with what they may use, and where they are set.
 
 ``hostvars[host]`` evaluates without ``hostvars`` itself, which inventories do use in their variables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+try:
+    from ansible._internal._datatag._tags import Origin
+except ImportError:  # ansible-core up to 2.18, whose objects have ansible_pos; or one that keeps it elsewhere
+    Origin = None
 
 
 def get_raw(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
@@ -21,3 +26,33 @@ def get_raw(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
 def get_known(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
     """All that a template of this host may use: its variables, and ``hostvars``."""
     return {**get_raw(hostvars, host), "hostvars": hostvars}
+
+
+def locate(item: Any) -> str:
+    """Where the inventory has a name or a value, as FILE:LINE; "" where Ansible does not say.
+
+    Of a variable that several files set, the name may be that of the first one: ask for the value.
+    """
+    path, line = (getattr(item, "ansible_pos", None) or (None, None))[:2]
+    origin = Origin.get_tag(item) if Origin else None
+    if origin:
+        path, line = origin.path or origin.description, origin.line_num
+    return f"{path}:{line}" if path and line else str(path or "")
+
+
+def find_outside(
+    task_vars: Mapping[str, Any], hostvars: Mapping[str, Any], is_ours: Callable[[str], bool]
+) -> list[str]:
+    """Names of variables that this task sees, and ``hostvars`` does not have, or has with another value.
+
+    They are those of a play (``vars`` and ``vars_files``, of ``import_playbook``, too), of a role or of a task.
+
+    :param is_ours: whether a name is to be looked at.
+    """
+    host = str(task_vars.get("inventory_hostname", ""))
+    if host not in hostvars:
+        return []
+    raw, nothing = get_raw(hostvars, host), object()
+    found = {name: (value, raw.get(name, nothing)) for name, value in task_vars.items() if is_ours(name)}
+    # Identity first: to compare vaulted values is to decrypt them.
+    return sorted(name for name, (seen, known) in found.items() if seen is not known and seen != known)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 
+VAULT = "Give the password that it was encrypted with: --vault-password-file, --vault-id or --ask-vault-pass."
+
 # A pattern of the message, in lower case, and the remedy; the first that matches counts. The texts are those of
 # ansible-core's connection and become plugins, of OpenSSH, of sudo and of shells.
 _REMEDIES = (
+    (r"vault secrets|undecryptable|decryption failed", VAULT),
     (
         r"(missing|incorrect) (sudo|su|doas|become) password|sudo: a password is required|sudo: a terminal is required"
         r"|waiting for privilege escalation|sudo: \d+ incorrect password|sorry, try again|must have a tty to run sudo",

@@ -65,6 +65,8 @@ def _read_text(value: Any, _variable: Variable) -> str:
         raise ValueError("a text is expected, not a list or dictionary.")
     if isinstance(value, bool):  # YAML reads no, off and yes so
         raise ValueError(f"a text is expected, not a truth value ({str(value).lower()}).")
+    if isinstance(value, float):  # 1.10 without quotes is 1.1
+        raise ValueError(f"a text is expected, not a number ({value}): put it in quotes.")
     return str(value).strip()
 
 
@@ -84,7 +86,23 @@ def _read_name(value: Any, variable: Variable) -> str:
         shown = host_names.show(text)
         what = f"'{shown}' is not a host name{': ' if why else ''}{why}"
         raise ValueError(f"{what}; give the name alone, without https:// and without a path.")
+    if variable.field == "proxy" and text.lower() == "none":  # YAML takes None for a text, as it does none
+        return "none"
     return text.lower() if variable.field == "server_name" else text
+
+
+def explain_secret(value: Any) -> str:
+    """Why the value of a secret, or one of those for each application, is no text; it is not repeated.
+
+    Templates and what is vaulted are not looked into.
+    """
+    kinds = {bool: "a truth value", float: "a number with a point", list: "a list", tuple: "a list"}
+    for item in value.values() if isinstance(value, Mapping) else [value]:
+        wrong = "a dictionary" if isinstance(item, Mapping) else ""
+        wrong = wrong or next((text for kind, text in kinds.items() if isinstance(item, kind)), "")
+        if wrong:
+            return f"a text is expected, not {wrong}: put it in quotes."
+    return ""
 
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,40}")  # int() would take 1_000 and digits of other scripts, too

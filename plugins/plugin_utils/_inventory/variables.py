@@ -13,9 +13,14 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.read_values import READERS, Mute, Variable
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.read_values import (
+    READERS,
+    Mute,
+    Variable,
+    explain_secret,
+)
 
 KINDS = ("confluence", "jira")
 DEFAULT_PORTS = {"confluence": 9083, "jira": 9093}
@@ -113,6 +118,7 @@ class Problem:
     variable: str
     message: str
     remedy: str
+    where: str = ""  # FILE:LINE, where that is known
 
 
 def _var(
@@ -368,15 +374,43 @@ def _check_shape(variable: Variable, value: Any) -> str:
     return ""
 
 
+def check_secret(name: str, value: Any) -> list[Problem]:
+    """What is wrong with a secret before it is evaluated: a list or a truth value would be written as one."""
+    wrong = explain_secret(value)
+    return [_make_problem(_BY_NAME[name], wrong)] if wrong else []
+
+
 def is_common(variables: Mapping[str, Any], name: str) -> bool:
     """Whether a variable is set once for both applications of a host."""
     value = variables.get(PREFIX + name)
     return value not in (None, "") and not is_per_kind(value)
 
 
+def is_usable(name: str, value: Any) -> bool:
+    """Whether a variable of the table has a value, one for all applications, that its reader takes."""
+    variable = _BY_NAME[name]
+    if value in (None, "") or _check_shape(variable, value):
+        return False
+    try:
+        READERS[variable.type](value, variable)
+    except ValueError:
+        return False
+    return True
+
+
 def find_unknown(variables: Mapping[str, Any]) -> list[Problem]:
     """Every variable with the prefix of this collection that nothing reads."""
     return [problem for name in sorted(variables) for problem in _check_name(name)]
+
+
+def explain_outside(names: Iterable[str]) -> list[Problem]:
+    """Variables of this collection that a play, a role or a task sets, so that only a part of it sees them."""
+    found = []
+    for name in names:
+        text = f"{name} is set by the playbook (vars of a play, of import_playbook, of a role or of a task)."
+        if is_ours(name) and name not in INTERNAL:
+            found += _check_name(name) or [Problem("RTC113", name, text, "")]
+    return found
 
 
 def _check_name(name: str) -> list[Problem]:

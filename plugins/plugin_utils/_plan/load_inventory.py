@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +21,9 @@ NOT_COMMON = (
     *("port", "connector_port", "install_dir", "truststore_path", "application_service", "application_restart"),
     "panel_port",
 )
+
+_SQUEEZED = {**{name.replace("_", ""): name for name in GROUPS}, "rtcproxy": "rtc_proxies"}
+_ALIKE = 0.85  # confluense and conflunce are; jira_dev, wiki and confluence2 (which says that it is another) are not
 
 
 def add_host(plan_input: PlanInput, host: str, variables: Mapping[str, Any], problems: Iterable[Problem] = ()) -> None:
@@ -36,4 +41,34 @@ def add_host(plan_input: PlanInput, host: str, variables: Mapping[str, Any], pro
         plan_input.settings[host][kind] = settings
     plan_input.common[host] = [
         inventory_variables.PREFIX + name for name in NOT_COMMON if inventory_variables.is_common(variables, name)
+    ]
+
+
+def find_meant_groups(groups: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Groups that are probably meant to be one of ours, as Confluence or rtc-proxies, and which one.
+
+    Only those with a host that is in none of ours: nothing would be done for it.
+    """
+    ours = {host for name in GROUPS for host in groups.get(name, ())}
+    found = {}
+    for name in sorted(set(map(str, groups)) - {*GROUPS, "all", "ungrouped"}):
+        squeezed = re.sub(r"[\W_]", "", name.lower())
+        near = [] if re.search(r"[0-9]", name) else difflib.get_close_matches(squeezed, _SQUEEZED, n=1, cutoff=_ALIKE)
+        if near and set(groups[name]) - ours:
+            found[name] = _SQUEEZED[near[0]]
+    return found
+
+
+def explain_groups(groups: Mapping[str, Iterable[str]]) -> list[Problem]:
+    """A problem for each group whose name is probably a typing mistake."""
+    ours = {host for name in GROUPS for host in groups.get(name, ())}
+    return [
+        Problem(
+            "RTC114",
+            f"group {name}",
+            f"Nothing is done for {', '.join(sorted(set(groups[name]) - ours))}: the group {name} is not one of this"
+            f" collection's.",
+            f"If the group {meant} is meant, correct its name.",
+        )
+        for name, meant in find_meant_groups(groups).items()
     ]

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import release
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.controller_files import explain_no_file
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.controller_files import explain_no_place
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import contents, wheels
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError, Target
@@ -73,11 +73,11 @@ class Bundle:
 
 
 def require_place(path: str) -> None:
-    """Make sure that a bundle may take the place of what is there.
+    """Make sure that a bundle can be written there, before all its packages are fetched.
 
-    :raises BundleError: it is no file.
+    :raises BundleError: something else than a file is there, or no directory that may be written to.
     """
-    why = explain_no_file(path)
+    why = explain_no_place(path)
     if why:
         raise BundleError(f"{path} cannot be written: {why}.", "Name another file in rtc_bundle.")
 

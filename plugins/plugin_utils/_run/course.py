@@ -338,6 +338,8 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
     if stage == "nobody":  # the play that stops a run which has no host of ours
         looked = plan is not None or any(hostvars[host].get(steps.DETECTED) for host in hosts if host in hostvars)
         return NOBODY if looked else ["all", "localhost"]
+    if plan is None and stage not in ("detect", "report") and find_failures(hostvars):
+        return NOBODY  # the plan itself failed: nothing follows but the report
     if plan is not None and stage != "detect":
         hosts = _select(stage, hosts, plan, hostvars)
     return hosts or NOBODY

@@ -235,7 +235,8 @@ def load(path: str) -> Config:
         if len(text) > _LONGEST:
             raise OSError(errno.EFBIG, f"more than {_LONGEST >> 20} MB", path)
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError([f"{path}: cannot be read: {exc}"]) from exc
+        why = (exc.strerror or str(exc)) if isinstance(exc, OSError) else "it is not UTF-8"
+        raise ConfigError([f"{path}: cannot be read: {why}"]) from exc
     return parse(text, path)
 
 

@@ -74,6 +74,10 @@ def examine(place: Place) -> list[Check]:
         config = load(place.config)
     except ConfigError as exc:
         remedy = "Mend it; rtc-server check-config tells whether it is good."
+        try:
+            _require_sight(exc)
+        except host.Unseen as unseen:
+            return [*checks, Check("configuration", UNKNOWN, str(unseen), "Run it as root.")]
         return [*checks, *(Check("configuration", CRITICAL, text, remedy) for text in exc.complaints)]
     checks.append(Check("configuration", OK, f"{place.config} is good"))
     pid = int(shown.get("MainPID") or 0)
@@ -419,7 +423,7 @@ def format_text(name: str, checks: list[Check]) -> str:
     """One line for a monitoring system, then one for each check, the worst first."""
     ordered = sorted(checks, key=lambda check: -_WORSE.index(check.state))
     state = find_worst(checks)
-    first = ordered[0].text if ordered and state != OK else f"{len(checks)} checks"
+    first = ordered[0].text.removeprefix(f"{name}: ") if ordered and state != OK else f"{len(checks)} checks"
     lines = [f"RTC {WORDS[state].upper()} - {name}: {_flatten(first)}"]
     for check in ordered:
         lines.append(f"[{WORDS[check.state]}] {check.name}: {_flatten(check.text)}")

@@ -179,3 +179,98 @@ def test_a_bundle_for_other_hosts_stops_the_site(tmp_path, bundle):
     run = Run(tmp_path, data)
     assert run()["failed"] is True
     assert "RTC551" in run.text and "Python 3.11 (aarch64)" in run.text
+
+
+@pytest.mark.parametrize("name", ["rtc_secret", "rtc_truststore_password", "rtc_panel_token", "rtc_aws_access_key"])
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (["s3cret"], "a list"),
+        (True, "a truth value"),
+        (1.5, "a number with a point"),
+        ({"confluence": ["s3cret"]}, "a list"),
+        ({"confluence": {"password": "s3cret"}}, "a dictionary"),
+    ],
+)
+def test_a_secret_that_is_no_text_stops_the_run_and_is_not_repeated(tmp_path, name, value, what):
+    data = base("plain_remote")
+    data["all"] = {name: value}
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    assert f"RTC102 wiki1: {name}: a text is expected, not {what}: put it in quotes." in run.text
+    assert "s3cret" not in run.text
+
+
+@pytest.mark.parametrize("value", ["{{ ['s3cret'] | first }}", "s3cret", 12345678, {"confluence": "s3cret"}])
+def test_a_secret_that_is_a_text_template_or_number_is_taken(tmp_path, value):
+    data = base("plain_remote")
+    data["all"] = {"rtc_truststore_password": value}
+    assert Run(tmp_path, data)()["errors"] == 0
+
+
+def test_a_wrong_variable_is_named_with_its_place(tmp_path):
+    data = base("plain_remote")
+    data["vars"]["wiki1"]["rtc_prot"] = 9085
+    data["all"] = {"rtc_port": "{{ of_nobody }}", "rtc_listen": ["10.0.0.300"]}
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars" / "wiki1.yml").write_text("# ours\nrtc_listen: [here]\n", encoding="utf-8")
+    run = Run(tmp_path, data, fail_on_errors=False)
+    seen = [item["evidence"][0] for item in run()["findings"] if item["id"] < "RTC110"]
+    places = {line.partition(" (")[0]: line for line in seen}
+    lines = (tmp_path / "hosts.yml").read_text(encoding="utf-8").splitlines()
+    where = {name: next(i for i, line in enumerate(lines, 1) if name in line) for name in ("rtc_port", "rtc_prot")}
+    assert places["wiki1: rtc_listen"] == f"wiki1: rtc_listen ({tmp_path}/host_vars/wiki1.yml:2)"
+    assert places["wiki1: rtc_prot"] == f"wiki1: rtc_prot ({tmp_path}/hosts.yml:{where['rtc_prot']})"
+    assert places["wiki1: rtc_port"] == f"wiki1: rtc_port ({tmp_path}/hosts.yml:{where['rtc_port']})"
+
+
+def test_a_place_that_ansible_does_not_tell_is_left_out(tmp_path):
+    data = base("plain_remote")
+    data["vars"]["wiki1"]["rtc_port"] = True  # a truth value has no place
+    run = Run(tmp_path, data, fail_on_errors=False)
+    assert [item["evidence"] for item in run()["findings"] if item["id"] == "RTC102"] == [["wiki1: rtc_port"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ({"rtc_port": 9085}, ["RTC113"]),  # another value than that of the inventory
+        ({"rtc_backup": True}, ["RTC113"]),  # the inventory has none
+        ({"rtc_server_nmae": "x"}, ["RTC101"]),
+        ({"rtc_port": 9084, "rtc_plan": {}, "plan_show": "plan", "artc_port": 1}, []),
+    ],
+)
+def test_what_only_the_playbook_sets_stops_the_run(tmp_path, given, ids):
+    """The plan takes the variables of each host: it would keep to 9084 without a word, and roles would not."""
+    data = base("plain_remote")
+    data["all"] = {"rtc_port": 9084}
+    run = Run(tmp_path, data, fail_on_errors=False)
+    result = run(seen={"inventory_hostname": "wiki1", **given})
+    told = [item for item in result["findings"] if item["id"] < "RTC200" and item["severity"] == "error"]
+    assert [item["id"] for item in told] == ids
+    assert all(name in item["message"] for item, name in zip(told, given))
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("nowhere/report.json", "there is no directory"),
+        (".", "it is a directory"),
+        ("/dev/null", "it is a pipe or device"),
+    ],
+)
+def test_a_report_that_could_not_be_written_stops_the_run_before_it_changes_anything(tmp_path, path, why):
+    data = base("plain_remote")
+    data["all"] = {"rtc_report_file": str(tmp_path / path)}
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    assert f"RTC102 wiki1: rtc_report_file: the report cannot be written to {tmp_path / path}: {why}" in run.text
+    assert run(check=True)["errors"] == 0  # which writes none
+
+
+@pytest.mark.parametrize("path", ["report.json", "", None])
+def test_a_report_that_can_be_written(tmp_path, path):
+    data = base("plain_remote")
+    data["all"] = {"rtc_report_file": path and str(tmp_path / path)}
+    assert Run(tmp_path, data)()["errors"] == 0
+    assert not (tmp_path / "report.json").exists()

@@ -5,9 +5,16 @@
 
 from __future__ import annotations
 
-import pytest
+import os
 
-from ansible_collections.collab.rtc.plugins.action.rtc_bundle import combine
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
+
+from ansible_collections.collab.rtc.plugins.action.rtc_bundle import ActionModule, combine
 from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError
 
 
@@ -48,3 +55,20 @@ def test_what_there_is_no_server_for_is_refused(pythons, machines):
 def test_a_dictionary_is_neither(pythons, machines):
     with pytest.raises(BundleError, match="are a dictionary"):
         combine(pythons, machines)
+
+
+@pytest.mark.parametrize("path", ["", " ", None])
+def test_a_forgotten_path_is_not_the_directory_of_the_run(monkeypatch, path):
+    task = Task()
+    task.args, task.action = {"path": path}, "collab.rtc.rtc_bundle"
+    context = PlayContext()
+    module = ActionModule(
+        task=task,
+        connection=connection_loader.get("local", context, os.devnull),
+        play_context=context,
+        loader=DataLoader(),
+        templar=None,
+        shared_loader_obj=None,
+    )
+    with pytest.raises(AnsibleActionFail, match=r"rtc_bundle is empty\. Name the file to write"):
+        module.run(task_vars={})

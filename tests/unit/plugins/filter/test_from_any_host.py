@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.hostvars import HostVars
@@ -27,6 +30,25 @@ def test_a_value_may_use_the_variables_of_other_hosts(tmp_path):
 
 def test_a_value_that_is_false_counts():
     assert from_any_host.take_from_any_host({"one": {"rtc_serial": 0}}, "rtc_serial", 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        *(("rtc_serial", wrong, "50%") for wrong in (None, "", "abc", True, [], {"confluence": 2}, "{{ nobody }}")),
+        *(("rtc_confirm", wrong, "yes") for wrong in (None, "", "maybe", ["yes"], {"jira": True})),
+        *(("rtc_report_file", wrong, "report.json") for wrong in (None, "", ["report.json"], True)),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_passed_over(tmp_path, name, wrong, right):
+    """The plan names it. As a keyword of a play it would end the run with a traceback, before the report."""
+    content = {"all": {"hosts": {"one": {name: wrong}, "two": {name: right}, "three": {}}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(content), encoding="utf-8")
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(tmp_path / "hosts.json")])
+    hostvars = HostVars(inventory, VariableManager(loader=loader, inventory=inventory), loader)
+    assert from_any_host.take_from_any_host(hostvars, name, "default") == right
+    assert from_any_host.take_from_any_host({"one": {name: wrong}}, name, "default") == "default"
 
 
 def test_the_default_where_no_host_has_it():

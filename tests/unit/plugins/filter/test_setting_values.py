@@ -21,6 +21,10 @@ from ansible_collections.collab.rtc.plugins.filter import setting_values
         ("", []),
         (0, []),
         (None, []),
+        # What the plan refuses: detection, which is before it, does not stumble over it.
+        (["wiki.example.com"], []),
+        ({"confluence": ["wiki.example.com", {"a": 1}], "jira": "jira.example.com"}, ["jira.example.com"]),
+        (True, []),
     ],
 )
 def test_a_variable_of_one_application_or_of_each(value, expected):

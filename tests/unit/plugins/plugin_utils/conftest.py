@@ -32,7 +32,7 @@ def plan_input_of():
     from ansible_collections.collab.rtc.plugins.module_utils import _facts
     from ansible_collections.collab.rtc.plugins.plugin_utils._aws import model as aws
     from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
-    from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import Problem
+    from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import Problem, explain_outside
     from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
     from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput, Supply
 
@@ -44,9 +44,12 @@ def plan_input_of():
             plan_input.bundles[host] = Supply(**bundle)
         for host, facts in data["facts"].items():
             plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
+        first = next((host for members in data["groups"].values() for host in members), "")
         for host in {host for members in data["groups"].values() for host in members}:
             wrong = data.get("wrong_bundles", {}).get(host)  # as the action reads it
             problems = [Problem("RTC550", "rtc_bundle", wrong, "Copy it again.")] if wrong else []
+            problems += explain_outside(data.get("outside", {}).get(host, []))  # likewise
+            problems += load_inventory.explain_groups(data["groups"]) if host == first else []
             load_inventory.add_host(plan_input, host, data.get("vars", {}).get(host, {}), problems)
         for host, kinds in data.get("tls", {}).items():
             plan_input.tls[host] = {kind: GivenTls(**given) for kind, given in kinds.items()}

@@ -14,6 +14,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import reach
 @pytest.mark.parametrize(
     ("message", "advice"),
     [
+        ("Attempting to decrypt but no vault secrets found.", "--ask-vault-pass"),
+        ("Decryption failed (no vault secrets were found that could decrypt).", "--vault-password-file"),
         ("Missing sudo password", "-K"),
         ("Task failed: Incorrect sudo password", "-K"),
         ("Missing su password", "-K"),

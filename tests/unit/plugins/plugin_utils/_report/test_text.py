@@ -42,7 +42,7 @@ def test_the_plan_of_t6(base):
         "install nginx",
         "Findings: 0 errors, 3 warnings, 1 note",
         "! RTC205 wiki1:",
-        "remedy: The role sets",
+        "remedy: A run sets",
     ):
         assert part in " ".join(text.split()) or part in text, part
     assert all(len(line) <= report_text.WIDTH for line in text.splitlines())

@@ -461,3 +461,12 @@ def test_a_host_that_was_not_seen_failed_unless_that_is_accepted():
         hostvars["gone"] = {"rtc_detected": LOST}
         plan = plan_of(hostvars)
         assert list(outcome.judge(plan, outcome.collect(plan, hostvars, applies=True), hostvars)) == failed
+
+
+def test_after_a_plan_that_failed_nothing_follows_but_the_report():
+    """Each task of each role was named and skipped, as if virtual hosts were about to be written."""
+    failed = {"rtc_failed": {"step": "Plan what must change", "cause": "c", "remedy": "r"}}
+    hostvars = {host: dict(failed) for host in make_hosts()}
+    every = [*STAGES, "apply_listeners", "remove_proxies", "end_services", "detect_again", "verify", "verify_applied"]
+    assert {stage: course.choose_hosts(stage, GROUPS, hostvars) for stage in every} == dict.fromkeys(every, NOBODY)
+    assert course.choose_hosts("report", GROUPS, hostvars) == course.choose_hosts("detect", GROUPS, {})
