@@ -91,7 +91,9 @@ def _find_candidates(
     found = []
     for vhost in proxy.proxy.hosts if proxy.proxy else []:
         listen = next((item for item in vhost.listens if item.takes(port)), None)
-        if listen is None or not _serves(vhost, classified, proxy):
+        # Of httpd one for whatever comes ("*") answers too where it stands before.
+        fits = proxy.kind == "apache" and order.find_fitting(vhost, classified.site.server_name)
+        if listen is None or not (fits or _serves(vhost, classified, proxy)):
             continue
         routes = [item for item in proxy_routes if item.vhost is vhost and item.listen is listen]
         # A managed one without names is another site's, unless it leads here.
@@ -101,6 +103,8 @@ def _find_candidates(
         # A frontend of HAProxy has its port for itself. What it does for this name counts; else what it does for any.
         named = [item for item in found if classified.site.server_name in item.vhost.names]
         return named or [item for item in found if not item.vhost.names] or found
+    if not any(_serves(item.vhost, classified, proxy) for item in found):
+        return []
     if proxy.kind == "apache":  # the first that fits
         ranks = list(range(len(found)))
     else:
