@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
@@ -36,7 +37,7 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     for http in https:
         pools = _find_pools(http)
         servers = [item for item in parser.walk(http.block or [], "server") if item.block is not None]
-        flags = _read_flags(http, servers)
+        flags = read_flags([http])
         found += [_ServerReader([http, server], pools, config, flags).host for server in servers]
     for stream in streams:
         pools = _find_pools(stream)
@@ -48,18 +49,16 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     return found
 
 
-def _read_flags(http: Directive, servers: list[Directive]) -> dict[tuple[str, int], dict[str, str]]:
+def read_flags(https: Iterable[Directive]) -> dict[tuple[str, int], dict[str, str]]:
     """What belongs to a socket, and so to all servers on it, whichever of them says it (``ngx_http_add_server``).
 
     :returns: for each address and port the words, with the place of one that says them.
     """
     found: dict[tuple[str, int], dict[str, str]] = {}
-    for server in servers:
-        old = read_value([http, server], "ssl") == "on"  # before nginx 1.25.1
+    for block, server in [(http, server) for http in https for server in parser.walk(http.block or [], "server")]:
+        old = ["ssl"] if read_value([block, server], "ssl") == "on" else []  # before nginx 1.25.1
         for item in server.all("listen"):
-            words = set(item.args[1:]) & {"ssl", "http2", "proxy_protocol", "ipv6only=off"} | (
-                {"ssl"} if old else set()
-            )
+            words = {"ssl", "http2", "proxy_protocol", "ipv6only=off"} & {*item.args[1:], *old}
             for listen in read_listen(item):
                 there = found.setdefault((listen.address, listen.port), {})
                 for word in words:
