@@ -103,8 +103,9 @@ def _find_candidates(
         # A frontend of HAProxy has its port for itself. What it does for this name counts; else what it does for any.
         named = [item for item in found if classified.site.server_name in item.vhost.names]
         return named or [item for item in found if not item.vhost.names] or found
-    if not any(_serves(item.vhost, classified, proxy) for item in found):
-        return []
+    served = [item for item in found if _serves(item.vhost, classified, proxy)]
+    if not served or served[0].vhost.managed:  # what hides a managed one, the module refuses by its place
+        found = served
     if proxy.kind == "apache":  # the first that fits
         ranks = list(range(len(found)))
     else:
