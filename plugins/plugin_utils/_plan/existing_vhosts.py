@@ -113,7 +113,26 @@ def _find_candidates(
     best: dict[str, int] = {}
     for item, rank in zip(found, ranks):
         best[item.listen.address] = min(rank, best.get(item.listen.address, rank))
-    return [item for item, rank in zip(found, ranks) if rank == best[item.listen.address]]
+    best_ones = [item for item, rank in zip(found, ranks) if rank == best[item.listen.address]]
+    known = {listen.address for item in found for listen in item.vhost.listens if listen.takes(port)}
+    for item in best_ones:
+        item.hiding = _find_nearer(item, known, port, proxy.proxy.hosts if proxy.proxy else [])
+    return best_ones
+
+
+def _find_nearer(item: Candidate, known: Collection[str], port: int, hosts: list[VirtualHost]) -> str:
+    """An address that others have for themselves: nginx and httpd choose by address before they look at names.
+
+    :param known: addresses on which the site's name is served.
+    """
+    if item.listen.address not in routing.WILDCARDS:
+        return ""
+    for vhost in hosts:
+        for listen in vhost.listens:
+            near = listen.address not in routing.WILDCARDS and not routing.is_loopback(listen.address)
+            if near and listen.takes(port) and listen.address not in known and not vhost.managed:
+                return f"{vhost.file}:{vhost.line} on {listen.address}"
+    return ""
 
 
 def _serves(vhost: VirtualHost, classified: ClassifiedSite, proxy: ProxyUse) -> bool:

@@ -158,8 +158,24 @@ def test_browsers_say_more_than_upgrade(tmp_path, key, said):
 def test_what_another_server_says_of_the_socket(tmp_path, words, tls, said):
     other = f"server {{ listen *:9083 {words}; server_name jira.example.com; return 404; }}"
     assert _judge(tmp_path, _ALL, other, tls=tls) == said
-    elsewhere = other.replace("*:9083", "192.0.2.77:9083")
+    elsewhere = other.replace("*:9083", "127.0.0.77:9083")
     assert _judge(tmp_path, _ALL, elsewhere, tls=tls) == "right"
+
+
+@pytest.mark.parametrize(
+    ("listens", "said"),
+    [
+        ("listen 9083;", "unknown"),
+        ("listen 9083; listen 192.0.2.10:9083;", "right"),
+        ("listen 192.0.2.10:9083;", "right"),
+    ],
+)
+def test_an_address_that_another_server_has_for_itself(tmp_path, listens, said):
+    other = "server { listen 192.0.2.10:9083; server_name jira.example.com; return 404; }"
+    text = f"http {{ {other} server {{ {listens} server_name wiki.example.com; {_UPGRADE} {_ALL} }} }}"
+    assert reading.judge("nginx", tmp_path / "nginx.conf", text).partition(",")[0] == said
+    there = text.replace("192.0.2.10:9083; server_name jira", "127.0.0.1:9083; server_name jira")
+    assert reading.judge("nginx", tmp_path / "nginx.conf", there).partition(",")[0] == "right"
 
 
 def test_one_socket_for_both_families(tmp_path):
