@@ -81,8 +81,8 @@ SHIPPED_LINES = {
     "managed_file": 2490,
     "managed_record": 7680,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 13260,  # the way to the panel in three renderers; what reading computes for RTC's requests
-    "proxy_reload": 10300,
+    "proxy_vhost": 13430,  # the way to the panel in three renderers; what reading computes for RTC's requests
+    "proxy_reload": 10400,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 220,  # documentation: the action does the work
@@ -94,7 +94,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3780,
     "rtc_undo": 5060,  # asks the RTC server for its projects, as detection asks it; what a move has kept
     "tomcat_connector": 3520,  # with the rule for secrets, of which its diff is full
-    "topology_info": 19100,
+    "topology_info": 19350,
 }
 
 

@@ -91,7 +91,9 @@ def _find_candidates(
     found = []
     for vhost in proxy.proxy.hosts if proxy.proxy else []:
         listen = next((item for item in vhost.listens if item.takes(port)), None)
-        if listen is None or not _serves(vhost, classified, proxy):
+        # Of httpd one for whatever comes ("*") answers too where it stands before.
+        fits = proxy.kind == "apache" and order.find_fitting(vhost, classified.site.server_name)
+        if listen is None or not (fits or _serves(vhost, classified, proxy)):
             continue
         routes = [item for item in proxy_routes if item.vhost is vhost and item.listen is listen]
         # A managed one without names is another site's, unless it leads here.
@@ -101,6 +103,9 @@ def _find_candidates(
         # A frontend of HAProxy has its port for itself. What it does for this name counts; else what it does for any.
         named = [item for item in found if classified.site.server_name in item.vhost.names]
         return named or [item for item in found if not item.vhost.names] or found
+    served = [item for item in found if _serves(item.vhost, classified, proxy)]
+    if not served or served[0].vhost.managed:  # what hides a managed one, the module refuses by its place
+        found = served
     if proxy.kind == "apache":  # the first that fits
         ranks = list(range(len(found)))
     else:
@@ -108,7 +113,26 @@ def _find_candidates(
     best: dict[str, int] = {}
     for item, rank in zip(found, ranks):
         best[item.listen.address] = min(rank, best.get(item.listen.address, rank))
-    return [item for item, rank in zip(found, ranks) if rank == best[item.listen.address]]
+    best_ones = [item for item, rank in zip(found, ranks) if rank == best[item.listen.address]]
+    known = {listen.address for item in found for listen in item.vhost.listens if listen.takes(port)}
+    for item in best_ones:
+        item.hiding = _find_nearer(item, known, port, proxy.proxy.hosts if proxy.proxy else [])
+    return best_ones
+
+
+def _find_nearer(item: Candidate, known: Collection[str], port: int, hosts: list[VirtualHost]) -> str:
+    """An address that others have for themselves: nginx and httpd choose by address before they look at names.
+
+    :param known: addresses on which the site's name is served.
+    """
+    if item.listen.address not in routing.WILDCARDS:
+        return ""
+    for vhost in hosts:
+        for listen in vhost.listens:
+            near = listen.address not in routing.WILDCARDS and not routing.is_loopback(listen.address)
+            if near and listen.takes(port) and listen.address not in known and not vhost.managed:
+                return f"{vhost.file}:{vhost.line} on {listen.address}"
+    return ""
 
 
 def _serves(vhost: VirtualHost, classified: ClassifiedSite, proxy: ProxyUse) -> bool:

@@ -31,6 +31,7 @@ class Candidate:
     vhost: VirtualHost
     listen: ProxyListen
     routes: list[ProxyRoute] = field(default_factory=list)
+    hiding: str = ""  # an address on which others answer in place of one for all addresses, with the place
 
 
 @dataclass
@@ -177,10 +178,11 @@ def _find_doubt(found: Candidate, passage: Passage | None, outcome: str, faults:
         return ""
     if outcome == "down" and faults == ["RTC406"]:
         return "it speaks HTTP/1.0 to the service, which may take a WebSocket over that"
-    if not found.vhost.doubts:
+    doubts = [*([f"{found.hiding} answers whoever comes there"] if found.hiding else []), *found.vhost.doubts]
+    if not doubts:
         return ""
     why = "its upstream does not answer yet" if outcome == "down" else "nothing could be seen through it"
-    return f"{why}, and {found.vhost.doubts[0]}"
+    return f"{why}, and {doubts[0]}"
 
 
 def takes(route: Route) -> bool:

@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config im
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 
 _GROUPS = ("requireall", "requireany", "requirenone")
+_METHODS = ("GET", "POST")  # of RTC's requests
 _PLACES = re.compile(r"(not )?(ip|host|forward-dns|local)\b")
 
 
@@ -49,8 +50,9 @@ def is_pattern(item: Directive) -> bool:
 def judge(host: VirtualHost, scopes: list[Directive], sections: list[Directive]) -> None:
     """Whom the sections let in: of ``Require`` those of the last section that has any count."""
     rules = next((found for item in reversed(sections) if (found := list(_list_rules(item)))), [])
-    _judge_rules(host, [item for item, method in rules if not method], "")
-    _judge_rules(host, [item for item, method in rules if method], " by POST")
+    polls, posts = ([item for item, methods in rules if name in methods] for name in _METHODS)
+    _judge_rules(host, polls, "" if polls == posts else " by GET")
+    _judge_rules(host, posts if polls != posts else [], " by POST")
     _judge_old(host, sections)
     for scope in [*scopes, *sections]:
         for item in scope.block or []:
@@ -87,19 +89,18 @@ def _is_of(item: Directive, targets: list[str]) -> bool:
     return any(target.lower().startswith(beginning) for target in targets) or not beginning
 
 
-def _list_rules(section: Directive, method: bool = False) -> Iterator[tuple[Directive, bool]]:
-    """Rules of ``Require``, and whether they are for POST alone; in ``<RequireNone>`` they say the opposite."""
+def _list_rules(section: Directive, methods: tuple[str, ...] = _METHODS) -> Iterator[tuple[Directive, tuple[str, ...]]]:
+    """Rules of ``Require``, and the methods that they are for; in ``<RequireNone>`` they say the opposite."""
     for item in section.block or []:
         if item.name == "require":
-            yield item, method
+            yield item, methods
         elif item.name in _GROUPS:
-            for rule, own in _list_rules(item, method):
+            for rule, own in _list_rules(item, methods):
                 opposite = item.name == "requirenone"
                 yield (Directive("require", ["not", *rule.args], rule.file, rule.line) if opposite else rule), own
         elif item.name in ("limit", "limitexcept"):
-            named = "POST" in [word.upper() for word in item.args]
-            if named == (item.name == "limit"):
-                yield from _list_rules(item, True)
+            named = [word.upper() for word in item.args]
+            yield from _list_rules(item, tuple(one for one in methods if (one in named) == (item.name == "limit")))
 
 
 def _judge_rules(host: VirtualHost, rules: list[Directive], words: str) -> None:

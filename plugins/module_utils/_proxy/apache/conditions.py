@@ -56,9 +56,43 @@ def list_requests(host: VirtualHost) -> list[dict[str, str]]:
         query, socket = make_query(transport), transport == "websocket"
         more = {"REQUEST_METHOD": method, "QUERY_STRING": query, "THE_REQUEST": f"{method} {PATH}?{query} HTTP/1.1"}
         more["HTTP:UPGRADE"] = more["HTTP_UPGRADE"] = "websocket" if socket else ""
-        more["HTTP:CONNECTION"] = more["HTTP_CONNECTION"] = "Upgrade" if socket else "keep-alive"
+        # A browser may say more than the word that counts: Firefox does.
+        more["HTTP:CONNECTION"] = more["HTTP_CONNECTION"] = "keep-alive, Upgrade" if socket else "keep-alive"
         found.append({**known, **more})
     return found
+
+
+def is_on(main: Directive, section: Directive) -> bool:
+    """Whether rules of a server are looked at. A virtual host takes ``RewriteEngine`` over from the main server where
+    it has anything of ``mod_rewrite`` itself; one without is none of its configurations."""
+    switch = section.last("rewriteengine")
+    if switch is None and any(section.all("rewriteoptions", "rewriterule", "rewritecond", "rewritemap")):
+        switch = main.last("rewriteengine")
+    return _says_on(switch)
+
+
+def is_on_within(scopes: list[Directive], section: Directive) -> bool:
+    """Whether rules of a section are looked at: what is around it counts, too."""
+    found = (scope.last("rewriteengine") for scope in (section, *reversed(scopes)))
+    return _says_on(next(filter(None, found), None))
+
+
+def _says_on(switch: Directive | None) -> bool:
+    return switch is not None and [word.lower() for word in switch.args[:1]] == ["on"]
+
+
+def add_inherited(main: Directive, section: Directive) -> Directive:
+    """A virtual host with the rules of the main server, where ``RewriteOptions`` take these over."""
+    own, above = (
+        {word.lower() for item in scope.all("rewriteoptions") for word in item.args} for scope in (section, main)
+    )
+    down = set() if "ignoreinherit" in own else above
+    before = "inheritbefore" in own or "inheritdownbefore" in down
+    if section is main or not (before or "inherit" in own or "inheritdown" in down):
+        return section
+    theirs, mine = (list(scope.all("rewritecond", "rewriterule")) for scope in (main, section))
+    rules = [*theirs, *mine] if before else [*mine, *theirs]
+    return Directive(section.name, section.args, section.file, section.line, rules)
 
 
 def run(section: Directive, request: dict[str, str]) -> Outcome:

@@ -13,7 +13,7 @@ import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import way
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import conditions, way
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import ApacheConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
@@ -158,8 +158,8 @@ class _HostReader:
         return os.path.join(self.config.root, text) if text and not re.match(r"\w+:|\$", text) else text
 
     def rewrites_here(self, scope: Directive) -> bool:
-        """Whether rules of mod_rewrite are looked at; a virtual host does not take that over from the main server."""
-        return scope is self.section and _is_on(scope.last("rewriteengine"))
+        """Whether rules of mod_rewrite are looked at; those of the main server are not the virtual host's."""
+        return scope is self.section and conditions.is_on(self.main, scope)
 
     def read_routes(self, scope: Directive, path: str) -> None:
         conditions: list[Directive] = []
@@ -303,13 +303,16 @@ class _HostReader:
     def read_members(self, pool: Directive, item: Directive) -> tuple[list[Upstream], dict[str, str]]:
         found: list[Upstream] = []
         options: dict[str, str] = {}
+        sets = [_read_options(member.args[1:]).get("lbset", "0") for member in pool.all("balancermember")]
+        first = min((int(number) for number in sets if number.isdigit()), default=0)
         for member in pool.all("balancermember"):
             given = _read_options(member.args[1:])
             status = re.sub(r"-[A-Z]+", "", given.get("status", "").upper())
             upstreams, path, _options = self.read_target(member.args[0], member) if member.args else ([], "", {})
+            later = given.get("lbset", "0") != str(first)  # asked when those of the sets before are out
             for upstream in upstreams:
-                upstream.backup = "H" in status
-            found += [] if {"D", "S"} & set(status) else upstreams
+                upstream.backup = later or bool({"H", "R"} & set(status))
+            found += [] if {"D", "S", "N"} & set(status) else upstreams
             options.update({key: value for key, value in given.items() if key in ("upgrade", "timeout")})
             options[_MEMBER_PATH] = path  # what follows the balancer's name is put behind it
         for setting in pool.all("proxyset"):

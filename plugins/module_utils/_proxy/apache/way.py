@@ -66,12 +66,12 @@ def _choose(
             if item.args and fnmatch.fnmatchcase(PATH, item.args[0].partition("|")[0]):
                 host.doubts.append(f"{item.file}:{item.line} may take its requests: JkMount {' '.join(item.args)}")
     for scope in [scopes[-1], *sections]:
-        switch = scope.last("rewriteengine")
-        if not switch or [word.lower() for word in switch.args] != ["on"]:
+        whole = scope is scopes[-1]
+        if not (conditions.is_on(scopes[0], scope) if whole else conditions.is_on_within(scopes, scope)):
             continue
-        outcome = conditions.run(scope, request)
+        outcome = conditions.run(conditions.add_inherited(scopes[0], scope) if whole else scope, request)
         rule = outcome.rule
-        if rule is not None and scope is not scopes[-1]:  # its pattern sees what was made of the path by then
+        if rule is not None and not whole:  # its pattern sees what was made of the path by then
             host.doubts.append(f"{rule.file}:{rule.line} decides in a section: RewriteRule {' '.join(rule.args)}")
             return None
         words = f"{rule.file}:{rule.line} RewriteRule {' '.join(rule.args)}" if rule else ""

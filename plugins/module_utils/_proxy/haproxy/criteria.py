@@ -117,7 +117,7 @@ def _meets(words: tuple[str, ...], request: Request) -> bool | None:
     base, _line, method = name.partition("_")
     if base in ("hdr", "fhdr") and argument == "host":
         if not request.host:  # what is for a name is not for this one; what is for a part of names may be
-            return False if request.host is not None and (way or method) in ("", "str", "dom") else None
+            return False if request.host is not None and _is_of_others(way or method, texts) else None
         text: str | None = request.host.partition(":")[0] if _HOST_ONLY.search(converters) else request.host
         converters = _HOST_ONLY.sub("", converters)
     elif base in ("hdr", "fhdr"):
@@ -130,7 +130,13 @@ def _meets(words: tuple[str, ...], request: Request) -> bool | None:
         return None
     if not text:  # what a request does not have is like nothing
         return False
-    return compare(way or method, text, texts, nocase or ",lower" in converters)
+    # Methods are compared as they are (pat_match_meth).
+    return compare(way or method, text, texts, (nocase and base != "method") or ",lower" in converters)
+
+
+def _is_of_others(way: str, names: list[str]) -> bool:
+    """Whether names are those of other sites: of the domains that "dom" takes, too, one may be the site's own."""
+    return way in ("", "str") or (way == "dom" and all(name.strip(".").count(".") > 1 for name in names))
 
 
 def _read_header(name: str, request: Request) -> str | None:

@@ -42,7 +42,7 @@ _PIECE = re.compile(
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:-([^}]*))?\})"
 _IN_DOUBLE_QUOTES = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)|" + _VARIABLE, re.DOTALL)
 # The word of a line that is an address: there HAProxy puts variables in without quotes too (str2sa_range).
-_ADDRESSES = {"bind": 1, "server": 2}
+_ADDRESSES = {"bind": 1, "server": 2, "server-template": 3}
 
 
 @dataclass

@@ -118,7 +118,7 @@ class _FrontendReader:
         default = self.section.last("default_backend")
         if default and len(default.words) > 1:
             self.add_routes(_Test(), default)
-        if self.section.kind == "listen" and any(True for _server in self.section.all("server", inherit=False)):
+        if self.section.kind == "listen" and any(True for _server in way.list_servers(self.section)):
             route = self.read_route(self.section, "/", None)
             self.add_route(self.find_host([]), route, None)
         found = sorted((host for host in self.groups.values() if host.routes), key=lambda host: not host.names)
@@ -224,7 +224,7 @@ class _FrontendReader:
         found = []
         mode = section.last("mode")
         tcp = bool(mode) and mode.words[1:] == ["tcp"] if mode else False
-        for item in section.all("server", inherit=False):
+        for item in way.list_servers(section):
             options = way.list_options(section, item)
             if len(item.words) < 3 or way.is_out(options):
                 continue
@@ -239,8 +239,6 @@ class _FrontendReader:
             secure = way.is_on(options, "ssl")
             scheme = "tcp" if tcp else "https" if secure else "http"
             found.append(Upstream(scheme, match.group(1).strip("[]"), port, "backup" in item.words[3:]))
-        for item in section.all("server-template", inherit=False):
-            self.config.notes.append(f"{item.file}:{item.line}: server-template is not followed.")
         return found
 
     def read_timeout(self, section: Section) -> float:

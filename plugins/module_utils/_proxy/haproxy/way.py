@@ -34,7 +34,10 @@ _NEEDED = ("connection", "upgrade", "origin", *HANDSHAKE)
 _PAGES = ("errorfile", "errorfiles", "errorloc", "errorloc302", "errorloc303", "http-error")
 _LEGACY = ("reqrep", "reqirep", "reqdeny", "reqideny", "reqtarpit", "reqitarpit", "reqdel", "reqidel")  # before 2.1
 # Lines that act on requests, in the order in which HAProxy looks at them.
-_RULES = (("tcp-request", "connection"), ("tcp-request", "content"), ("block",), ("http-request",), ("redirect",))
+_RULES = (
+    ("tcp-request", "connection"), ("tcp-request", "session"), ("tcp-request", "content"), ("block",),
+    ("http-request",), ("redirect",),
+)  # fmt: skip
 
 
 def follow(host: VirtualHost, config: HaproxyConfig, section: Section, passes: list[tuple[Line | None, Route]]) -> None:
@@ -68,6 +71,7 @@ def follow(host: VirtualHost, config: HaproxyConfig, section: Section, passes: l
             for kind in _RULES:
                 _judge_rules(host, passes, scope, kind, request)
         _judge_others(host, scope)
+        _judge_chosen(host, scope, requests)
         _judge_answers(host, passes, scope, requests)
         host.pages = host.pages or _find_page(scope)
         host.sources += _list_by_address(scope, requests)
@@ -81,11 +85,20 @@ def is_disabled(section: Section) -> bool:
     return words[-1:] == ["disabled"]
 
 
+def list_servers(section: Section) -> Iterator[Line]:
+    """The servers of a section; a template (``server-template NAME NUMBER ADDRESS``), which makes several, is one."""
+    for line in section.lines:
+        if line.words[0] == "server":
+            yield line
+        elif line.words[0] == "server-template" and len(line.words) > 3:
+            yield Line(["server", line.words[1], *line.words[3:]], line.file, line.line)
+
+
 def list_options(section: Section, server: Line) -> list[str]:
     """The options of a server: those of ``default-server`` before it, of the defaults too, and its own."""
     found: list[str] = []
     for line in section.all():
-        if line is server:
+        if (line.file, line.line) == (server.file, server.line):
             break
         found += line.words[1:] if line.words[0] == "default-server" else []
     return [*found, *server.words[3:]]
@@ -117,6 +130,8 @@ def _judge_others(host: VirtualHost, scope: Section) -> None:
         if scope.kind in ("frontend", "listen") and _is_few("".join(line.words[1:2])):
             host.sources.append(f"{line.file}:{line.line} {' '.join(line.words)}")
     for line in scope.all("bind", inherit=False):
+        if any(pair == ("proto", "h2") for pair in zip(line.words, line.words[1:])):
+            host.stops.append(f"{line.file}:{line.line} speaks HTTP/2 alone: {' '.join(line.words)}"[:160])
         if "accept-proxy" in line.words:
             host.sources.append(f"{line.file}:{line.line} expects the PROXY protocol of a proxy before it")
     for line in scope.all("stats", "uri"):
@@ -167,7 +182,7 @@ def _judge_checks(host: VirtualHost, scope: Section) -> None:
     asks = asked[-1:] if asked and asked[-1].words[1:] != ["tcp-check"] else []
     whole = " ".join(" ".join(line.words) for line in [*asks, *scope.all("http-check")])
     steps = [*scope.all("tcp-check"), *scope.all("http-check")]
-    for line in scope.all("server", inherit=False):
+    for line in list_servers(scope):
         options = list_options(scope, line)
         if is_out(options) or not is_on(options, "check", "agent-check"):
             continue
@@ -186,8 +201,20 @@ def _is_few(text: str) -> bool:
     return text.isdigit() and 0 < int(text) < FEW_CONNECTIONS
 
 
+def _judge_chosen(host: VirtualHost, scope: Section, requests: list[Request]) -> None:
+    """Lines that give a request to one server of several, whatever its weight is."""
+    for line in (line for line in scope.all("use-server") if len(line.words) > 1):
+        if any(criteria.holds(scope, line.words[2:], request) is not False for request in requests):
+            words = " ".join(line.words)
+            if "url_param(sid)" not in words:  # of a session that is open: it stays where it was opened
+                host.doubts.append(f"{line.file}:{line.line} chooses its server: {words}"[:160])
+
+
 def _judge_servers(host: VirtualHost, scope: Section) -> None:
-    for line in scope.all("server", inherit=False):
+    for line in scope.all("server-template", inherit=False):
+        if len(line.words) > 3 and line.words[2] != "1":
+            host.doubts.append(f"{line.file}:{line.line} may lead to several servers: {' '.join(line.words)}"[:160])
+    for line in list_servers(scope):
         options = list_options(scope, line)
         if is_out(options):
             continue
@@ -224,6 +251,8 @@ def _judge_answers(
                 return
         elif action in _PASSES:
             return
+        elif action == "set-status":
+            (host.stops if set(held) == {True} else host.doubts).append(f"{where} {' '.join(line.words)}"[:160])
         elif action in _HEADER_ACTIONS and len(words) > 2:
             names = _names(action, line.words[2:], _ANSWERED)
             if "upgrade" in names and action == "del-header" and True in held:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
@@ -14,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import B
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader
 
 _MAIN = "/etc/nginx/nginx.conf"
+_PID = "/run/nginx.pid"
 _START = "/usr/sbin/nginx"
 
 
@@ -29,8 +31,9 @@ class Nginx(Backend):
     def main(self) -> str:
         """The main file: that of the running master or its unit (``-c``), else the one that distributions agree on."""
         if not self._main:
-            named = find_option([*self.running_arguments(), *self.read_start(_START)], "-c")
-            self._main = self.path(named if named.startswith("/") else _MAIN)
+            words = [*self.running_arguments(), *self.read_start(_START)]
+            named = os.path.join(find_option(words, "-p"), find_option(words, "-c"))
+            self._main = self.path(named if find_option(words, "-c") and named.startswith("/") else _MAIN)
         return self._main
 
     def parse_config(self) -> parser.NginxConfig:
@@ -53,7 +56,8 @@ class Nginx(Backend):
     def pid_file(self) -> str:
         """As the main file says."""
         found = next((item for item in self.parse_config().directives if item.name == "pid" and item.args), None)
-        return self.path(found.args[0] if found else "/run/nginx.pid")
+        # Below the directory that it was started with (-p), where the main file does not say it from the root.
+        return self.path(os.path.join(find_option(self.running_arguments(), "-p"), found.args[0] if found else _PID))
 
     def loaded(self, master: int) -> float:
         """The start of the oldest worker that is not on its way out: a reload replaces them all."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
@@ -36,7 +37,8 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     for http in https:
         pools = _find_pools(http)
         servers = [item for item in parser.walk(http.block or [], "server") if item.block is not None]
-        found += [_ServerReader([http, server], pools, config).host for server in servers]
+        flags = read_flags([http])
+        found += [_ServerReader([http, server], pools, config, flags).host for server in servers]
     for stream in streams:
         pools = _find_pools(stream)
         found += [
@@ -44,6 +46,23 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
             for server in stream.all("server")
             if server.block is not None
         ]
+    return found
+
+
+def read_flags(https: Iterable[Directive]) -> dict[tuple[str, int], dict[str, str]]:
+    """What belongs to a socket, and so to all servers on it, whichever of them says it (``ngx_http_add_server``).
+
+    :returns: for each address and port the words, with the place of one that says them.
+    """
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for block, server in [(http, server) for http in https for server in parser.walk(http.block or [], "server")]:
+        old = ["ssl"] if read_value([block, server], "ssl") == "on" else []  # before nginx 1.25.1
+        for item in server.all("listen"):
+            words = {"ssl", "http2", "proxy_protocol", "ipv6only=off"} & {*item.args[1:], *old}
+            for listen in read_listen(item):
+                there = found.setdefault((listen.address, listen.port), {})
+                for word in words:
+                    there.setdefault(word, f"{item.file}:{item.line}")
     return found
 
 
@@ -85,7 +104,7 @@ def find_file(config: NginxConfig, name: str) -> str:
 def read_headers(scopes: list[Directive]) -> dict[str, str]:
     """What ``proxy_set_header`` sets, names in lower case."""
     for scope in reversed(scopes):
-        found = {item.args[0].lower(): " ".join(item.args[1:]) for item in scope.all("proxy_set_header") if item.args}
+        found = way.read_sent(scope)
         if found:
             return found
     return {}
@@ -113,8 +132,15 @@ def split_host(text: str, default: int) -> tuple[str, int]:
 
 
 class _ServerReader:
-    def __init__(self, scopes: list[Directive], pools: dict[str, Directive], config: NginxConfig) -> None:
+    def __init__(
+        self,
+        scopes: list[Directive],
+        pools: dict[str, Directive],
+        config: NginxConfig,
+        flags: dict[tuple[str, int], dict[str, str]],
+    ) -> None:
         server = scopes[-1]
+        self.flags = flags
         self.pools, self.notes = pools, config.notes
         self.session_maps = _find_session_maps(scopes[0])
         self.host = VirtualHost(
@@ -134,9 +160,7 @@ class _ServerReader:
         self.read_routes(scopes, "/")
         self.read_returned(scopes, server)
         way.follow(self.host, scopes[0], server, self.passes)
-        for item in server.all("listen"):
-            if "proxy_protocol" in item.args:
-                self.host.sources.append(f"{item.file}:{item.line} expects the PROXY protocol of a proxy before it")
+        self.judge_sockets()
         if any(server.all("return")):  # before any location is looked for
             self.host.kept, self.host.routes = [], []
 
@@ -145,8 +169,19 @@ class _ServerReader:
         whole = read_value([http, server], "ssl") == "on"  # before nginx 1.25.1
         found = [listen for item in given for listen in read_listen(item)]
         for listen in found:
-            listen.tls = listen.tls or whole
+            flags = self.flags.get((listen.address, listen.port), {})
+            listen.tls = "ssl" in flags
+            listen.dual = listen.dual or (listen.address == sockets.ALL6 and "ipv6only=off" in flags)
         return found if given else [ProxyListen("*", 80, whole, server.file, server.line)]
+
+    def judge_sockets(self) -> None:
+        for listen in self.host.listens:
+            flags = self.flags.get((listen.address, listen.port), {})
+            if "proxy_protocol" in flags:
+                self.host.sources.append(f"{flags['proxy_protocol']} expects the PROXY protocol of a proxy before it")
+            if "http2" in flags and not listen.tls:
+                # The version of the server is not known here: until 1.25.1 such a socket understands nothing else.
+                self.host.doubts.append(f"{flags['http2']} may speak HTTP/2 alone: listen with http2 and without ssl")
 
     def read_routes(self, scopes: list[Directive], path: str) -> None:
         for item in scopes[-1].block or []:

@@ -90,7 +90,7 @@ def list_requests(host: VirtualHost, maps: Iterable[Directive]) -> list[Request]
         socket = transport == "websocket"
         more = {"request_method": method, "args": query, "query_string": query, "arg_transport": transport}
         more.update({"request_uri": f"{PATH}?{query}", "http_upgrade": "websocket" if socket else ""})
-        more["http_connection"] = "Upgrade" if socket else "keep-alive"
+        more["http_connection"] = "keep-alive, Upgrade" if socket else "keep-alive"  # as Firefox says it
         found.append(Request({**known, **more}, there))
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
@@ -49,7 +49,7 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     scopes = [http, server, *chain]
     taken = {id(item) for item in (inner or server).all("proxy_pass")}
     blocks = {id(item): block for block in (inner or server).all("if") for item in block.all("proxy_pass")}
-    sent = next(filter(None, (_read(scope.all("proxy_set_header")) for scope in reversed(scopes))), {})
+    sent = next(filter(None, (read_sent(scope) for scope in reversed(scopes))), {})
     for item, route in passes:
         if inner is None or not (taken or blocks):  # nobody passes them on: something else answers
             route.polling = route.websocket = None if computed else False
@@ -60,8 +60,9 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
             _judge_upgrade(host, route, sent, asked[-1])
             if _is_off(scopes, "proxy_pass_request_headers"):  # without the key there is no handshake
                 route.upgrade = False
-    for scope in {id(scope): scope for scope in (server, inner or server)}.values():
-        _judge_rewriting(host, scope, asked)
+    # A location that passes nothing on may lead the request to another one.
+    for scope in {id(scope): scope for scope in (server, *outer[-1:], inner or server)}.values():
+        _judge_rewriting(host, [http, server, *([scope] if scope is not server else [])], asked)
     for item in _find(scopes, "error_page"):
         if {"502", "503", "504"} & set(item.args[:-1]):
             host.pages = f"{item.file}:{item.line} error_page {' '.join(item.args)}"
@@ -167,8 +168,14 @@ def _judge_target(
             route.polling = route.websocket = False
 
 
-def _read(directives: Iterable[Directive]) -> dict[str, str]:
-    return {item.args[0].lower(): " ".join(item.args[1:]) for item in directives if item.args}
+def read_sent(scope: Directive) -> dict[str, str]:
+    """What ``proxy_set_header`` of a block sets, names in lower case. Of a name that is there twice nginx sends both,
+    but no empty ones, and servers take the first."""
+    found: dict[str, str] = {}
+    for item in scope.all("proxy_set_header"):
+        name = "".join(item.args[:1]).lower()
+        found[name] = found.get(name, "") or " ".join(item.args[1:])
+    return found
 
 
 def _judge_upgrade(host: VirtualHost, route: Route, sent: dict[str, str], request: Request) -> None:
@@ -180,12 +187,16 @@ def _judge_upgrade(host: VirtualHost, route: Route, sent: dict[str, str], reques
     route.upgrade = values[0].lower() == "websocket" and "upgrade" in values[1].lower()
 
 
-def _judge_rewriting(host: VirtualHost, scope: Directive, asked: list[Request]) -> None:
-    """The directives of ``ngx_http_rewrite_module`` of a block."""
+def _judge_rewriting(host: VirtualHost, scopes: list[Directive], asked: list[Request]) -> None:
+    """The directives of ``ngx_http_rewrite_module`` of the innermost of some blocks."""
+    scope = scopes[-1]
+    led = {code for page in _find(scopes, "error_page") for code in page.args[:-1]}
     for item in scope.all("if"):
         held = [request.decide(item) for request in asked]
         words = f"if {' '.join(item.args)}"
-        if True in held and any(item.all("return")):
+        if True in held and any("".join(answer.args[:1]) in led for answer in item.all("return")):
+            host.doubts.append(f"{item.file}:{item.line} leads to the page for its status: {words}")
+        elif True in held and any(item.all("return")):
             host.stops.append(f"{item.file}:{item.line} answers itself: {words}")
         changing = any(item.all("return", "rewrite", "set", "break", "deny"))
         # A "proxy_pass" in one that holds for sure was followed already.

@@ -19,6 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredLink,
     ca_file,
     is_managed,
+    version_tuple,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
@@ -26,10 +27,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     join_listens,
     refuse_foreign,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import places, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import places, reader, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+_BOTH_PROTOCOLS = (1, 25, 1)  # since then a plain socket with http2 understands HTTP/1.1 too
 
 
 def build_layout(server: Nginx, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
@@ -42,6 +45,7 @@ def build_layout(server: Nginx, vhosts: list[VhostPlan], absent: list[str], curr
     for vhost in vhosts:
         refuse_foreign(vhost, current)
         listens = join_listens(vhost, foreign)
+        _refuse_sockets(server, vhost, listens)
         authorities = ca_file(vhost, server) if has_tls_upstream(vhost) else ""
         text = renderer.render(vhost, listens, authorities, _find_access_logs(server), usual)
         result.listens += [(_find_socket(address, vhost.port, foreign), vhost.port) for address in listens]
@@ -57,6 +61,28 @@ def build_layout(server: Nginx, vhosts: list[VhostPlan], absent: list[str], curr
         if os.path.exists(path) and not is_managed(path):
             raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
     return result
+
+
+def _refuse_sockets(server: Nginx, vhost: VhostPlan, listens: list[str]) -> None:
+    """Stop where RTC's clients could not speak to a socket that others have: what they say of it holds for all on it.
+
+    :raises ProxyError: naming file and line.
+    """
+    if vhost.role != "rtc":  # a load balancer before the application may well speak the PROXY protocol
+        return
+    flags = reader.read_flags(item for item in server.parse_config().directives if item.name == "http")
+    for address in listens:
+        there = flags.get((address, vhost.port), {})
+        where = there.get("proxy_protocol", "")
+        words = "expects the PROXY protocol from whoever connects"
+        if not where and "ssl" not in there and version_tuple(server.version()) < _BOTH_PROTOCOLS:
+            where, words = there.get("http2", ""), "speaks HTTP/2 alone, as it has http2 and no ssl"
+        if where:
+            raise ProxyError(
+                f"{where} says of {address}:{vhost.port} that it {words}; that holds for {vhost.name} too, and RTC's "
+                "clients do not speak it.",
+                "Take the word out of that listen directive, or give RTC another port or address.",
+            )
 
 
 def _find_access_logs(server: Nginx) -> list[list[str]]:

@@ -79,3 +79,24 @@ def test_of_two_servers_of_a_kind_the_running_one(monkeypatch, running, name):
     assert server.service() == name
     assert os.path.basename(server.program()) == name
     assert server.debian() is (name == "apache2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "main"),
+    [
+        ([], "/etc/nginx/nginx.conf"),
+        (["nginx", "-c", "/srv/a.conf"], "/srv/a.conf"),
+        (["nginx", "-p", "/srv/edge/", "-c", "conf/a.conf"], "/srv/edge/conf/a.conf"),
+        (["nginx", "-p", "/srv/edge", "-c", "/srv/a.conf"], "/srv/a.conf"),
+        (["nginx", "-p", "/srv/edge"], "/etc/nginx/nginx.conf"),  # as Debian's and RHEL's are built
+        (["nginx", "-c", "conf/a.conf"], "/etc/nginx/nginx.conf"),  # below what it was built with
+    ],
+)
+def test_nginx_of_another_directory(tmp_path, monkeypatch, arguments, main):
+    server = registry.make_backend("nginx", str(tmp_path))
+    monkeypatch.setattr(server, "running_arguments", lambda: arguments)
+    assert server.main() == f"{tmp_path}{main}"
+    (tmp_path / main.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / main.lstrip("/")).write_text("pid logs/nginx.pid;\n")
+    if "-p" in arguments:
+        assert server.pid_file() == f"{tmp_path}/srv/edge/logs/nginx.pid"

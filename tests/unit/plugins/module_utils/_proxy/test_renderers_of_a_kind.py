@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -173,6 +174,35 @@ def test_nginx_of_other_packagers(tmp_path, monkeypatch):
     host.write(plan("nginx"))
     assert host.desired.configuration == [f"{host.root}/etc/nginx/conf.d/rtc-confluence-9083.conf"]
     assert host.desired.links == []
+
+
+@pytest.mark.parametrize(
+    ("version", "words", "tls", "refused"),
+    [
+        ("1.22.1", "http2", False, "speaks HTTP/2 alone"),
+        ("1.25.1", "http2", False, ""),
+        ("1.22.1", "ssl http2", True, ""),
+        ("1.26.0", "proxy_protocol", False, "expects the PROXY protocol"),
+        ("1.26.0", "ssl proxy_protocol", True, "expects the PROXY protocol"),
+        ("1.22.1", "reuseport backlog=511", False, ""),
+    ],
+)
+def test_nginx_on_a_socket_of_others(tmp_path, monkeypatch, version, words, tls, refused):
+    """What they say of it holds for ours, too; seen with nginx 1.22.1."""
+    host = Host("nginx", tmp_path / "root", monkeypatch, version)
+    (host.root / "etc/nginx/nginx.conf").write_text("events { }\nhttp { include conf.d/*.conf; }\n")
+    theirs = host.root / "etc/nginx/conf.d/theirs.conf"
+    theirs.write_text(f"server {{\n    listen 192.0.2.10:9083 {words};\n    server_name jira.example.com;\n}}\n")
+    vhost = plan("nginx", **({} if tls else {"certificate": "", "key": ""}))
+    if not refused:
+        host.write(vhost)
+        return
+    with pytest.raises(ProxyError, match=refused) as caught:
+        host.write(vhost)
+    assert f"{theirs}:2 " in str(caught.value)
+    host.write(
+        dataclasses.replace(vhost, port=9084), dataclasses.replace(vhost, name="application", role="application")
+    )
 
 
 def test_nginx_that_includes_nothing(tmp_path, monkeypatch):

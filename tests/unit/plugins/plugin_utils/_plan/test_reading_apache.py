@@ -29,6 +29,14 @@ def _within(place, *lines):
     return "\n".join([f"<{place}>", *lines, f"</{place.split()[0]}>"])
 
 
+def _balance(words):
+    members = [
+        "BalancerMember http://127.0.0.1:9083 upgrade=websocket",
+        f"BalancerMember http://127.0.0.1:9099 {words}",
+    ]
+    return "\n".join([_within("Proxy balancer://rtc", *members), "ProxyPass / balancer://rtc/ timeout=3600"])
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -80,7 +88,31 @@ def _within(place, *lines):
         ([_rules("RewriteCond %{HTTP_USER_AGENT} bot", "RewriteRule ^ - [F]"), _RTC], "unknown"),
         ([_rules("RewriteCond %{TIME} >2000", "RewriteRule ^ - [F]"), _RTC], "unknown"),
         ([_RTC, _within("Location /", _rules("RewriteRule . http://127.0.0.1:8090%{REQUEST_URI} [P]"))], "unknown"),
+        # Firefox asks with "Connection: keep-alive, Upgrade".
+        (
+            [
+                _rules(
+                    "RewriteCond %{HTTP:Connection} ^Upgrade$ [NC]", "RewriteRule ^/(.*) ws://127.0.0.1:9083/$1 [P]"
+                ),
+                "ProxyPass / http://127.0.0.1:9083/ timeout=3600",
+            ],
+            "RTC405",
+        ),
+        # The engine of what is around a section.
+        (["RewriteEngine On", _RTC, _within("Location /", "RewriteRule ^ - [F]")], "unknown"),
+        # Members of a balancer that get no new sessions, or later.
+        ([_balance("lbset=1")], "right"),
+        ([_balance("status=+N")], "right"),
+        ([_balance("status=+R")], "right"),
+        ([_balance("lbset=0")], "RTC409"),
         # Who is let in.
+        ([_RTC, _within("Location /", "<Limit GET>", "Require all denied", "</Limit>")], _STOPPED),
+        ([_RTC, _within("Location /", "<LimitExcept POST>", "Require all denied", "</LimitExcept>")], _STOPPED),
+        ([_RTC, _within("Location /", "<LimitExcept GET POST>", "Require all denied", "</LimitExcept>")], "right"),
+        (
+            [_RTC, _within("Location /", "Require all granted", "<Limit POST>", "Require all denied", "</Limit>")],
+            "unknown",
+        ),
         ([_RTC, _within("Location /", "Require all denied")], _STOPPED),
         ([_RTC, _within("Proxy *", "Require all denied")], _STOPPED),
         ([_RTC, _within("Proxy http://127.0.0.1:8090/*", "Require all denied")], "right"),
@@ -139,3 +171,33 @@ def test_aliases(tmp_path, name, said):
 def test_the_first_of_two_answers(tmp_path):
     first = "\n".join(["<VirtualHost *:9083>", "ServerAlias *.example.com", _OTHER, "</VirtualHost>"])
     assert _judge(tmp_path, _RTC, first) == "RTC402"
+
+
+def test_one_for_whatever_comes_answers_where_it_is_first(tmp_path):
+    first = "\n".join(["<VirtualHost *:9083>", "ServerName x", "ServerAlias *", _OTHER, "</VirtualHost>"])
+    assert _judge(tmp_path, _RTC, first) == "RTC402"
+    assert _judge(tmp_path, _RTC, first.replace("ServerAlias *", "ServerAlias y")) == "right"
+
+
+@pytest.mark.parametrize(
+    ("main", "lines", "said"),
+    [
+        # As seen with httpd 2.4.71: a virtual host without anything of mod_rewrite has no engine.
+        ("RewriteEngine On", "RewriteRule ^/socket - [F]", f"{_NOWHERE} {_STOPPED}"),
+        ("RewriteEngine On", "RewriteEngine Off\nRewriteRule ^/socket - [F]", "right"),
+        ("RewriteEngine On\nRewriteRule ^ - [F]", "", "right"),
+        ("RewriteEngine On\nRewriteRule ^ - [F]", "RewriteOptions Inherit", f"{_NOWHERE} {_STOPPED}"),
+        ("RewriteRule ^ - [F]", "RewriteEngine On\nRewriteOptions InheritBefore", f"{_NOWHERE} {_STOPPED}"),
+        ("RewriteRule ^ - [F]", "RewriteEngine On\nRewriteOptions Inherit\nRewriteRule ^ - [L]", "right"),
+        (
+            "RewriteRule ^ - [F]",
+            "RewriteEngine On\nRewriteOptions InheritBefore\nRewriteRule ^ - [L]",
+            f"{_NOWHERE} {_STOPPED}",
+        ),
+        ("RewriteOptions InheritDown\nRewriteRule ^ - [F]", "RewriteEngine On", f"{_NOWHERE} {_STOPPED}"),
+        ("RewriteOptions InheritDown\nRewriteRule ^ - [F]", "", "right"),
+        ("RewriteOptions InheritDown\nRewriteRule ^ - [F]", "RewriteEngine On\nRewriteOptions IgnoreInherit", "right"),
+    ],
+)
+def test_rules_that_are_inherited(tmp_path, main, lines, said):
+    assert _judge(tmp_path, f"{lines}\n{_RTC}", main) == said

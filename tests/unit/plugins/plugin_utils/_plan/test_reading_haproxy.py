@@ -45,6 +45,10 @@ def _judge(tmp_path, frontend=(), backend=(_SERVER,), bind="bind :9083", default
         ("{ path_beg /a } { path_beg /socket.io } or { path_beg /socket.io }", True),
         ("METH_DELETE", False),
         ("{ hdr_end(host) -i example.com }", None),
+        ("{ hdr_dom(host) -i example.com }", None),
+        ("{ hdr_dom(host) -i wiki }", None),
+        ("{ hdr_dom(host) -i jira.example.com }", False),
+        ("{ method -i get }", False),  # seen with 2.6.12
     ],
 )
 def test_a_condition(tmp_path, condition, taken):
@@ -77,6 +81,9 @@ def test_a_websocket_goes_elsewhere(tmp_path, condition):
         (["http-request deny if { method DELETE }"], "right"),
         (["http-request deny deny_status 403 if { path_beg /socket.io } { hdr(upgrade) -m found }"], _STOPPED),
         (["tcp-request connection reject"], _STOPPED),
+        (["tcp-request session reject"], _STOPPED),
+        (["http-response set-status 404"], _STOPPED),
+        (["http-response set-status 404 if { status 500 }"], "unknown"),
         (["tcp-request content accept if HTTP", "tcp-request content reject"], "right"),
         (["tcp-request connection reject if !{ src 192.0.2.0/24 }"], "unknown"),
         (["acl ours src 192.0.2.0/24", "http-request deny if !ours"], "unknown"),
@@ -124,6 +131,14 @@ def test_a_frontend(tmp_path, frontend, said):
         (["http-request", "server", "server a", "default-server", _SERVER], "right"),
         ([f"{_SERVER} backup", "server b 127.0.0.1:8090 disabled"], "right"),
         (["server a tcp@127.0.0.1:9083"], "right"),
+        (["server-template a 1 127.0.0.1:9083"], "right"),
+        (["server-template a 1-3 127.0.0.1:9083"], "unknown"),
+        (["server-template a 1 127.0.0.1:8090"], "RTC402"),
+        (["server-template a"], "RTC402"),
+        (["default-server send-proxy", "server-template a 1 127.0.0.1:9083"], _STOPPED),
+        (["server-template a 1 127.0.0.1:9083", "default-server send-proxy"], "right"),
+        (["use-server b if { path_beg /socket }", _SERVER, "server b 127.0.0.1:8090 weight 0"], "unknown"),
+        (["use-server b if { path_beg /x }", _SERVER, "server b 127.0.0.1:8090 weight 0"], "right"),
     ],
 )
 def test_a_backend(tmp_path, backend, said):
@@ -135,6 +150,8 @@ def test_a_backend(tmp_path, backend, said):
     [
         ("bind :9083 name ssl", [], "right"),
         ("bind :9083 accept-proxy", [], "unknown"),
+        ("bind :9083 proto h2", [], _STOPPED),
+        ("bind :9083 proto h1", [], "right"),
         ("bind :9083", ["default-server ssl verify none"], _STOPPED),
         ("bind :9083", ["default-server disabled"], "RTC402"),
     ],

@@ -80,6 +80,15 @@ def _judge(tmp_path, server, http="", **more):
         (f"rewrite ^/old$ /new permanent; {_ALL}", "right"),
         (f"rewrite ^ https://wiki.example.com$request_uri? permanent; {_ALL}", _STOPPED),
         (f"location / {{ rewrite ^/socket.io/(.*)$ /x/$1 break; {_RTC} }}", "unknown"),
+        (
+            "location /socket.io/ { rewrite ^/socket.io/(.*)$ /rtc/$1 last; } "
+            f"location /rtc/ {{ rewrite ^/rtc/(.*)$ /socket.io/$1 break; {_RTC} }}",
+            "unknown",
+        ),
+        (f"location / {{ rewrite ^/old$ /new last; {_RTC} }}", "right"),
+        # A status with a page of its own leads on.
+        (f"error_page 418 = @x; {_ALL} if ($http_upgrade) {{ return 418; }} location @x {{ {_RTC} }}", "unknown"),
+        (f"error_page 404 = @x; {_ALL} if ($http_upgrade) {{ return 418; }} location @x {{ {_RTC} }}", _STOPPED),
         # Who is let in.
         (f"deny all; {_ALL}", _STOPPED),
         (f"deny all; location / {{ allow all; {_RTC} }}", "right"),
@@ -92,6 +101,9 @@ def _judge(tmp_path, server, http="", **more):
         (f"location / {{ limit_except GET {{ deny all; }} {_RTC} }}", _STOPPED),
         (f"location / {{ limit_except GET POST {{ deny all; }} {_RTC} }}", "right"),
         (f"location / {{ limit_except GET {{ deny all; }} location /socket.io/ {{ {_RTC} }} }}", "right"),
+        # A header twice: nginx leaves an empty one out.
+        (f'{_ALL} proxy_set_header Upgrade "";', "right"),
+        (f'location / {{ proxy_set_header Connection upgrade; proxy_set_header Upgrade ""; {_RTC} }}', "RTC405"),
         # What does not arrive.
         (f"proxy_pass_request_headers off; {_ALL}", "RTC405"),
         (f"location / {{ proxy_method POST; {_RTC} }}", "unknown"),
@@ -123,6 +135,56 @@ def test_a_server(tmp_path, server, said):
 )
 def test_what_stands_around_it(tmp_path, http, server, said):
     assert _judge(tmp_path, server, http) == said
+
+
+@pytest.mark.parametrize(("key", "said"), [("upgrade", "RTC405"), ("~*upgrade", "right")])
+def test_browsers_say_more_than_upgrade(tmp_path, key, said):
+    """Firefox asks with "Connection: keep-alive, Upgrade"."""
+    headers = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $to;"
+    server = f"location / {{ {headers} {_RTC} }}"
+    assert _judge(tmp_path, server, f"map $http_connection $to {{ {key} upgrade; default close; }}") == said
+
+
+@pytest.mark.parametrize(
+    ("words", "tls", "said"),
+    [
+        ("ssl", False, "RTC401"),
+        ("http2", False, "unknown"),  # alone before nginx 1.25.1, and beside HTTP/1.1 since
+        ("proxy_protocol", False, "unknown"),
+        ("reuseport", False, "right"),
+        ("default_server", False, "right"),
+    ],
+)
+def test_what_another_server_says_of_the_socket(tmp_path, words, tls, said):
+    other = f"server {{ listen *:9083 {words}; server_name jira.example.com; return 404; }}"
+    assert _judge(tmp_path, _ALL, other, tls=tls) == said
+    elsewhere = other.replace("*:9083", "127.0.0.77:9083")
+    assert _judge(tmp_path, _ALL, elsewhere, tls=tls) == "right"
+
+
+@pytest.mark.parametrize(
+    ("listens", "said"),
+    [
+        ("listen 9083;", "unknown"),
+        ("listen 9083; listen 192.0.2.10:9083;", "right"),
+        ("listen 192.0.2.10:9083;", "right"),
+    ],
+)
+def test_an_address_that_another_server_has_for_itself(tmp_path, listens, said):
+    other = "server { listen 192.0.2.10:9083; server_name jira.example.com; return 404; }"
+    text = f"http {{ {other} server {{ {listens} server_name wiki.example.com; {_UPGRADE} {_ALL} }} }}"
+    assert reading.judge("nginx", tmp_path / "nginx.conf", text).partition(",")[0] == said
+    there = text.replace("192.0.2.10:9083; server_name jira", "127.0.0.1:9083; server_name jira")
+    assert reading.judge("nginx", tmp_path / "nginx.conf", there).partition(",")[0] == "right"
+
+
+def test_one_socket_for_both_families(tmp_path):
+    text = (
+        "http { server { listen [::]:9083 ipv6only=off; server_name a.example.com; } "
+        "server { listen [::]:9083; server_name b.example.com; } server { listen [::1]:9083; } }"
+    )
+    hosts = reading.read("nginx", tmp_path / "nginx.conf", text)
+    assert [item.dual for host in hosts for item in host.listens] == [True, True, False]
 
 
 def test_behind_another_proxy(tmp_path):
