@@ -19,7 +19,8 @@ _KEYS = (
     "api|access|license|private|secret|signing|signature|encryption|session|hmac|jwt|auth|crypto|cookie|master|shared"
 )
 _KINDS = (
-    r"(?<!by)(?<!com)(?<!tres)pass(?:wor[dt]|wd|phrase|code|(?![._-]?thr(?:ough|u)))|pwd|secret|token|(?<!load)(?<!set)credential|hmac|jwt"
+    r"(?<!by)(?<!com)(?<!tres)pass(?:wor[dt]|wd|phrase|code|(?![._-]?thr(?:ough|u)))"
+    r"|pwd|secret|token|(?<!load)(?<!set)credential|hmac|jwt"
     r"|(?-i:(?<![A-Za-z])pw|(?<=-D)pw|(?<![A-Z])Pw|(?<![A-Za-z])PW)"
     rf"|(?:{_KEYS})[._-]?key"
 )

@@ -17,7 +17,8 @@ description:
   - For the first step that fails it says the likely cause and the remedy.
   - Run it on the controller, with O(ignore:delegate_to=localhost) and C(ansible_python_interpreter) set to
     C(ansible_playbook_python), because it needs Python packages that managed hosts do not have.
-  - It writes a dozen small changes into the project.
+  - It writes a dozen small changes into the project, and keeps a snapshot after them, so that nobody who joins later
+    has to read all that there ever were.
 requirements:
   - python-socketio 5
   - aiohttp 3
@@ -32,7 +33,7 @@ attributes:
     support: none
   idempotent:
     support: none
-    details: Each run adds its changes to the project.
+    details: Each run adds its changes to the project, and replaces its snapshot.
 options:
   token:
     description:

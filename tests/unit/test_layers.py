@@ -89,7 +89,7 @@ SHIPPED_LINES = {
     "rtc_instance": 3560,  # a move that goes on after whatever fails
     "rtc_probe": 5270,
     "rtc_release": 2870,
-    "rtc_session": 4200,
+    "rtc_session": 4240,  # pages and snapshots of a long project
     "store_database": 4000,  # what is given back where PostgreSQL does not start
     "rtc_runs_info": 3780,
     "rtc_undo": 5060,  # asks the RTC server for its projects, as detection asks it; what a move has kept

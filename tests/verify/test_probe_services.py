@@ -73,6 +73,13 @@ def test_older_dialect_of_our_service(rtc, pki):
     assert result["transports"] == ALL
 
 
+def test_a_project_with_more_than_a_page(rtc, pki):
+    """What is written meanwhile comes in a page, and not in an event of its own."""
+    server = rtc(limits="history_page = 1")
+    results = [run_probe(server, pki, token=server.token, project="check", change=True) for _ in range(3)]
+    assert [result["failed_step"] for result in results] == [""] * 3, results
+
+
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["upgrade"], ["polling", "websocket", "upgrade"]])
 def test_revision_is_found_out(engine, transports):
     result = run_probe(engine(eio_versions=(3,)), transports=transports)

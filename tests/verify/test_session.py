@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import socketio
@@ -56,6 +57,7 @@ def test_two_clients_over_tls(rtc, pki):
         "websocket to polling after reconnecting",
         "polling to websocket after reconnecting",
         "order",
+        "snapshot",
     ]
     details = {step["name"]: step["detail"] for step in result["steps"]}
     assert details["websocket: connect"] == "over websocket"
@@ -70,6 +72,32 @@ def test_two_clients_over_tls(rtc, pki):
 def test_again_on_the_same_project(rtc, pki):
     server = rtc()
     assert [check(server, pki)["revision"] for _ in range(3)] == [12, 24, 36]
+
+
+@pytest.mark.parametrize("keep", [0, 1_000])
+def test_several_at_once_on_a_project_with_more_than_a_page(rtc, keep):
+    """As nodes of one site check it: what others write meanwhile comes in pages, live, or is in their snapshots."""
+    server = rtc(tls=False, limits=f"history_page = 2\nkeep_changes = {keep}")
+    with ThreadPoolExecutor(4) as checks:
+        results = [each.result() for each in [checks.submit(check, server) for _ in range(12)]]
+    assert [failed(result) for result in results if not result["ok"]] == []
+    assert max(result["revision"] for result in results) == 12 * 12
+
+
+def test_whoever_joins_later_gets_a_snapshot(rtc):
+    server = rtc(tls=False, limits="history_page = 12")
+    check(server)
+
+    async def join():
+        client = socketio.AsyncClient()
+        await client.connect(f"http://127.0.0.1:{server.port}", auth={"token": server.token})
+        answer = await client.call("join", {"project": "check"})
+        await client.disconnect()
+        return answer
+
+    answer = asyncio.run(join())
+    assert answer["snapshot"] == {"revision": 12, "data": {"verified": 12}}
+    assert answer["changes"] == []
 
 
 def test_only_connecting_changes_nothing(rtc, pki):
@@ -171,7 +199,7 @@ class Contract:
         self.fault = fault
         self.log = []
         self.sio = socketio.AsyncServer(async_mode="aiohttp", cors_allowed_origins="*")
-        for event, handler in (("join", self.join), ("change", self.change)):
+        for event, handler in (("join", self.join), ("change", self.change), ("snapshot", self.snapshot)):
             self.sio.on(event, handler)
         self.present = []
         self.sio.on("disconnect", lambda sid, _reason: self.present.remove(sid) if sid in self.present else None)
@@ -206,6 +234,10 @@ class Contract:
             "more": False,
         }
 
+    async def snapshot(self, sid, body):
+        code = {"later snapshot": "stale", "no snapshots": "invalid"}.get(self.fault)
+        return {"ok": False, "code": code, "message": "no"} if code else {"ok": True, "revision": body["revision"]}
+
     def tell(self, sid, known):
         self.present = known + self.present
         body = {"project": "check", "joined": [{"member": one, "user": "u"} for one in known], "left": []}
@@ -232,6 +264,8 @@ class Contract:
     [
         ("", "", ""),
         ("late members", "", ""),
+        ("later snapshot", "", ""),
+        ("no snapshots", "snapshot", "change_refused"),
         ("lost", "polling to websocket", "no_event"),
         ("not to the sender", "websocket to polling", "no_event"),
         ("no revision", "websocket to polling", "change_refused"),

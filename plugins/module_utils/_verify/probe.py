@@ -173,7 +173,9 @@ class _Run:
             return
         body = {"project": self.options.project}
         with self.checks.step(f"{kind}: join") as step:
-            answer = request(client, "join", body)
+            answer = page = request(client, "join", body)
+            while page.get("more") is True:  # what comes meanwhile is in these, too, and not in events of its own
+                page = next((args for args in client.wait_for("changes") if isinstance(args, dict)), {})
             step.detail = f"revision {answer.get('revision')}, {len(answer.get('members') or [])} members"
         with self.checks.step(f"{kind}: echo") as step:
             step.detail = self._exchange_echo(client)

@@ -134,6 +134,9 @@ class _Run:
         with self.checks.step("order") as step:
             self._compare(start, one, other)
             step.detail = f"revisions {start + 1} to {self.revision}, the same for both"
+        # Each check leaves changes in the project, and whoever joins without a snapshot gets all that there ever were.
+        with self.checks.step("snapshot") as step:
+            step.detail = await one.keep_snapshot(self.revision)
 
     async def _check_both_directions(self, one: _Client, other: _Client, when: str) -> None:
         for sender, receiver in ((one, other), (other, one)):
@@ -164,6 +167,7 @@ class _Run:
         return f"missed revisions {since + 1} to {self.revision}"
 
     def _compare(self, start: int, one: _Client, other: _Client) -> None:
+        start = max(start, one.compacted, other.compacted)  # of a check that runs at the same time
         wanted = list(range(start + 1, self.revision + 1))
         for client in (one, other):
             client.seen = [change for change in client.seen if start < change[0] <= self.revision]
@@ -177,7 +181,7 @@ class _Run:
         known = dict(one.seen)
         for client in (one, other):
             for own, revision in client.acks.items():
-                if known.get(revision) != own:
+                if revision > start and known.get(revision) != own:
                     raise self.make_divergence_error(
                         f"a change of the {client.kind} client was acknowledged as {revision} and delivered as another"
                     )
@@ -216,6 +220,7 @@ class _Client:
         self.member = ""
         self.members: set[str] = set()
         self.revision = 0  # the last one seen
+        self.compacted = 0  # up to there a snapshot came in place of changes
         self.reset = False
         self.acknowledged = 0
         self.acks: dict[str, int] = {}  # own ids
@@ -244,6 +249,7 @@ class _Client:
             reconnection=False, handle_sigint=False, http_session=self._session, request_timeout=options.timeout
         )
         self._sio.on("change", self._change)
+        self._sio.on("changes", self._take_page)  # what did not fit into the answer to join
         self._sio.on("members", self._note_members)
         self._sio.on("connect_error", self._refused)
         endpoint = run.dialer.endpoint
@@ -315,7 +321,8 @@ class _Client:
         first = self._epoch is None
         self._epoch = answer.get("epoch")
         early, self._early = self._early, None
-        for change in [*(answer.get("changes") or []), *early]:
+        self._take_page(answer)
+        for change in early:
             self._change(change)
         if first:
             self.revision = max(self.revision, int(answer.get("revision") or 0))
@@ -330,6 +337,27 @@ class _Client:
         self.acks[own] = revision
         self.acknowledged = max(self.acknowledged, revision)
         return revision
+
+    async def keep_snapshot(self, revision: int) -> str:
+        """Keep one of that revision; what became of it."""
+        kept = {"project": self._run.options.project, "revision": revision, "data": {"verified": revision}}
+        answer = await self._ask("snapshot", kept)
+        if isinstance(answer, dict) and answer.get("code") == "stale":
+            return "another check has kept a later one"
+        probe.accepted(self._run.place, "snapshot", [answer])
+        return f"revision {revision}"
+
+    def _take_page(self, page: Any) -> None:
+        """What was there before: a snapshot, if it saves changes, and the changes after it."""
+        if not isinstance(page, dict):
+            return
+        snapshot = page.get("snapshot")
+        if isinstance(snapshot, dict) and isinstance(snapshot.get("revision"), int):
+            self.compacted = max(self.compacted, snapshot["revision"])
+            self.revision = max(self.revision, snapshot["revision"])
+        for change in page.get("changes") or []:
+            self._change(change)
+        self._arrived.set()
 
     def _change(self, change: Any) -> None:
         if self._early is not None:
@@ -364,8 +392,11 @@ class _Client:
             await self._arrived.wait()
 
     async def _call(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
+        return probe.accepted(self._run.place, event, [await self._ask(event, body)])
+
+    async def _ask(self, event: str, body: dict[str, Any]) -> Any:
         try:
-            answer = await self._sio.call(event, body, timeout=self._run.options.timeout)
+            return await self._sio.call(event, body, timeout=self._run.options.timeout)
         except socketio.exceptions.TimeoutError as exc:
             raise self._run.make_timeout_error(self.kind, f"the answer to {event}") from exc
         except socketio.exceptions.SocketIOError as exc:
@@ -375,7 +406,6 @@ class _Client:
                 "The proxy or the service ended it: a time limit, or a restart.",
                 "Look into the log of both; raise the proxy's time limits for this port.",
             ) from exc
-        return probe.accepted(self._run.place, event, [answer])
 
     async def _timed(self, waiting: Coroutine[Any, Any, Any], what: str) -> None:
         try:
