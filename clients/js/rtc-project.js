@@ -44,6 +44,20 @@ export class Refused extends Error {
   }
 }
 
+// Bytes of one message that a server surely takes. A longer one may be beyond limits.payload_bytes (1,000,000): the server
+// hangs up then, and says to nobody why.
+const SURE_BYTES = 500_000;
+const MOST_LOSSES = 3; // connections that end while a longer one is not answered, until it is given up
+
+/** @param {any} data */
+const measure = (data) => new TextEncoder().encode(JSON.stringify(data)).length;
+
+/** What a client itself says of a message that ends each connection. @param {any} data */
+const makeTooLarge = (data) => new Refused("too_large", `the connection ended each time that these ${measure(data)} bytes were sent`);
+
+/** Whether a message ends each connection, as far as can be told. @param {number} losses @param {any} data */
+const isTooLarge = (losses, data) => losses >= MOST_LOSSES && measure(data) > SURE_BYTES;
+
 const MOST_WAIT = 3600; // seconds: whatever a server says, it is asked again within the hour
 
 /** Seconds that a server wants to be left alone; null: it says nothing that is a time.
@@ -114,7 +128,8 @@ export class Project {
     this._client = client;
     this._listener = listener;
     this._user = "";
-    /** @type {Map<string, {pending: Pending, outcome: ReturnType<typeof defer<number>>, on: Connection | null}>} */
+    /** @type {Map<string, {pending: Pending, outcome: ReturnType<typeof defer<number>>, on: Connection | null,
+     *    isAsked: boolean, losses: number}>} */
     this._unsent = new Map();
     this._joining = false;
     this._isLive = false;
@@ -158,9 +173,13 @@ export class Project {
     return { epoch: this.epoch, revision: this.revision, pending };
   }
 
-  /** Tell the others where one is. The latest state counts, and those between may be left out. @param {any} state */
+  /** Tell the others where one is. The latest state counts, and those between may be left out. Throws for one that is no
+   *  JSON, or far too large. @param {any} state */
   present(state) {
-    this._presence = copyJson(state);
+    const copied = copyJson(state);
+    if (copied !== undefined && measure(copied) > SURE_BYTES) // it would end each connection
+      throw new RangeError(`it has ${measure(copied)} bytes, and ${SURE_BYTES} are far too many for presence`);
+    this._presence = copied;
     this._presenceIsNew = true;
     this._sendPresence();
   }
@@ -329,7 +348,7 @@ export class Project {
 
   /** @param {Pending} pending */
   _add(pending) {
-    const unsent = { pending, outcome: /** @type {ReturnType<typeof defer<number>>} */ (defer()), on: null };
+    const unsent = { pending, outcome: /** @type {ReturnType<typeof defer<number>>} */ (defer()), on: null, isAsked: false, losses: 0 };
     this._unsent.set(pending.id, unsent);
     return unsent;
   }
@@ -338,6 +357,8 @@ export class Project {
   _send() {
     const connection = this._client._connection;
     if (!connection || !this._isLive || this._again) return;
+    for (const unsent of [...this._unsent.values()])
+      if (isTooLarge(unsent.losses, unsent.pending.data)) this._giveUp(unsent, makeTooLarge(unsent.pending.data));
     let underWay = 0;
     for (const unsent of this._unsent.values()) {
       if (++underWay > this._client._window) return;
@@ -348,11 +369,14 @@ export class Project {
   /** @param {Connection} connection @param {any} unsent */
   _sendOne(connection, unsent) {
     unsent.on = connection;
+    unsent.losses += unsent.isAsked ? 1 : 0; // before an answer
+    unsent.isAsked = true;
     const { pending } = unsent;
     if (pending.since === null) pending.since = this.revision;
     connection.ask("change", { project: this.name, ...pending }, (answer) => {
       if (unsent.on !== connection || this._unsent.get(pending.id) !== unsent) return; // its copy came before
       unsent.on = null;
+      unsent.isAsked = false;
       const wait = findWait(answer);
       if (answer.ok) this._settle(unsent, answer.revision);
       else if (answer.code === "not_joined") { if (!this._joining) this._beginSoon(); }
@@ -385,12 +409,14 @@ export class Project {
 
   /** The answer to a request that may be made twice. @param {string} event @param {object} body @returns {Promise<any>} */
   async _ask(event, body) {
-    for (;;) {
+    for (let losses = 0; ; ) {
       await this._live.promise;
       if (this._ended) throw this._ended;
       const connection = this._client._connection;
       const answer = connection && (await connection.call(event, body));
       if (answer && answer.ok) return answer;
+      losses += answer ? 0 : 1;
+      if (isTooLarge(losses, body)) throw makeTooLarge(body);
       const wait = !answer || answer.code === "not_joined" ? 100 : findWait(answer); // it is being joined again
       if (wait === null) throw readRefusal(answer);
       await sleep(wait);

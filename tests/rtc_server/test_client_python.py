@@ -222,6 +222,24 @@ async def test_many_large_changes_get_through_polling(server: Server) -> None:
         assert page.lives == 1 and page.state == [f"c{number}" for number in range(12)]
 
 
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"]])
+async def test_what_the_server_hangs_up_on_is_given_up(server: Server, transports: list[str]) -> None:
+    """It is beyond ``limits.payload_bytes``, and what waits behind it gets through."""
+    async with someone(server.url, transports=transports) as (_client, ann, page):
+        large, small = ann.submit("x" * 1_200_000, "large"), ann.submit(1, "small")
+        with pytest.raises(Refused) as refused:
+            await large
+        assert refused.value.code == "too_large"
+        assert await small == 1
+        with pytest.raises(Refused) as refused:
+            await ann.keep_snapshot("x" * 1_200_000)
+        assert refused.value.code == "too_large"
+        with pytest.raises(ValueError, match="presence"):
+            ann.present("x" * 1_200_000)
+        assert await ann.submit(2, "next") == 2
+        assert page.refused == {"large": "too_large"} and page.state == ["small", "next"]
+
+
 async def test_a_rate_is_waited_for(tmp_path: Path) -> None:
     """The server says when; nobody is refused twice, or it would be closed for that."""
     async with running(tmp_path, limits={"changes_per_second": 50, "changes_burst": 5}) as site:

@@ -116,6 +116,18 @@ const scenarios = {
     assert.deepEqual([page.state, states], [["x"], ["connecting", "connected"]]);
   },
 
+  async "what the server hangs up on is given up"() {
+    const { project, page } = await someone();
+    const long = "x".repeat(1_200_000); // beyond limits.payload_bytes
+    const large = project.submit(long, "large"), small = project.submit(1, "small");
+    await assert.rejects(large, { code: "too_large" });
+    assert.equal(await small, 1);
+    await assert.rejects(project.keepSnapshot(long), { code: "too_large" });
+    assert.throws(() => project.present(long), RangeError);
+    assert.equal(await project.submit(2, "next"), 2);
+    assert.deepEqual([page.refused, page.state], [{ large: "too_large" }, ["small", "next"]]);
+  },
+
   async "what was handed over stays as it was"() {
     const { project } = await someone();
     const bob = await someone("bob");

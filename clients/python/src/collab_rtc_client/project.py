@@ -13,7 +13,21 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .wire import Change, Member, Pending, Refused, Saved, Snapshot, copy_json, draw_wait, find_wait, read_refusal
+from .wire import (
+    MOST_LOSSES,
+    SURE_BYTES,
+    Change,
+    Member,
+    Pending,
+    Refused,
+    Saved,
+    Snapshot,
+    copy_json,
+    draw_wait,
+    find_wait,
+    make_too_large,
+    read_refusal,
+)
 
 if TYPE_CHECKING:
     from .client import Client
@@ -21,9 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Under way at the same time, or one change. What is under way may all be in one request of polling, and a server takes
-# 1,000,000 in one (limits.payload_bytes).
-MOST_BYTES = 500_000
 PRESENCE_PAUSE = 0.05  # seconds between two states of presence; the newest one is always sent in the end
 
 
@@ -63,6 +74,13 @@ class _Unsent:
         self.outcome = outcome
         pending["data"], self.size = copy_json(pending["data"])
         self.on: Connection | None = None
+        self.is_asked = False  # and not answered
+        self.losses = 0  # connections that ended before an answer
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it ends each connection, as far as can be told."""
+        return self.size > SURE_BYTES and self.losses >= MOST_LOSSES
 
 
 class Project:
@@ -119,8 +137,11 @@ class Project:
 
     def present(self, state: Any) -> None:
         """Tell the others where one is. The latest state counts, and those between may be left out. Raises ValueError
-        for one that is no JSON."""
-        self._presence, self._presence_is_new = copy_json(state)[0], True
+        for one that is no JSON, or far too large."""
+        copied, size = copy_json(state)
+        if size > SURE_BYTES:  # it would end each connection
+            raise ValueError(f"it has {size} bytes, and {SURE_BYTES} are far too many for presence")
+        self._presence, self._presence_is_new = copied, True
         self._send_presence()
 
     async def history(self, since: int = 0) -> AsyncIterator[Change]:
@@ -137,9 +158,9 @@ class Project:
         """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision.
         Raises ValueError for data that are no JSON."""
         # It may be sent later, or again, when the state has got further than the revision.
-        data, _ = copy_json(data)
+        data, size = copy_json(data)
         body = {"project": self.name, "revision": self.revision if revision is None else revision, "data": data}
-        return int((await self._ask("snapshot", body))["revision"])
+        return int((await self._ask("snapshot", body, size))["revision"])
 
     async def read_snapshot(self) -> Snapshot | None:
         """The latest snapshot that is kept."""
@@ -296,16 +317,20 @@ class Project:
         connection = self._client.connection
         if connection is None or not self._live.is_set() or self._again is not None:
             return
+        for unsent in [one for one in self._unsent.values() if one.is_too_large]:
+            self._give_up(unsent, make_too_large(unsent.size))
         size = 0
         for unsent in itertools.islice(self._unsent.values(), self._client.window):
             size += unsent.size
-            if MOST_BYTES < size != unsent.size:
+            if SURE_BYTES < size != unsent.size:  # all that is under way may be in one request of polling
                 break
             if unsent.on is None:
                 self._send_one(connection, unsent)
 
     def _send_one(self, connection: Connection, unsent: _Unsent) -> None:
         unsent.on = connection
+        unsent.losses += unsent.is_asked
+        unsent.is_asked = True
         if unsent.pending["since"] is None:
             unsent.pending["since"] = self.revision
         connection.ask(
@@ -317,7 +342,7 @@ class Project:
     def _take_answer(self, connection: Connection, unsent: _Unsent, answer: Mapping[str, Any]) -> None:
         if unsent.on is not connection or self._unsent.get(unsent.pending["id"]) is not unsent:
             return  # its copy came before
-        unsent.on = None
+        unsent.on, unsent.is_asked = None, False
         wait = find_wait(answer)
         if answer["ok"]:
             self._settle(unsent, answer["revision"])
@@ -361,8 +386,9 @@ class Project:
         self._presence_timer = None
         self._send_presence()
 
-    async def _ask(self, event: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _ask(self, event: str, body: Mapping[str, Any], size: int = 0) -> Mapping[str, Any]:
         """The answer to a request that may be made twice. Raises Refused."""
+        losses = 0
         while True:
             await self._live.wait()
             if self._ended is not None:
@@ -370,6 +396,9 @@ class Project:
             connection = self._client.connection
             assert connection is not None
             answer = await connection.call(event, body)
+            losses += answer is None
+            if size > SURE_BYTES and losses >= MOST_LOSSES:
+                raise make_too_large(size)
             if answer is None or answer.get("code") == "not_joined":
                 await asyncio.sleep(0.1)  # the connection ended, or this is being joined again
             elif answer["ok"]:

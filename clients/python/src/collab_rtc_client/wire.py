@@ -83,6 +83,17 @@ def copy_json(value: Any) -> tuple[Any, int]:
         raise ValueError(f"it cannot be sent as JSON: {exc}") from exc
 
 
+# Bytes of one message that a server surely takes. A longer one may be beyond limits.payload_bytes (1,000,000): then the
+# server hangs up, and says to nobody why.
+SURE_BYTES = 500_000
+MOST_LOSSES = 3  # connections that end while a longer one is not answered, until it is given up
+
+
+def make_too_large(size: int) -> Refused:
+    """What a client itself says of a message that ends each connection."""
+    return Refused("too_large", f"the connection ended each time that these {size} bytes were sent")
+
+
 MOST_WAIT = 3600.0  # seconds: whatever a server says, it is asked again within the hour
 
 
