@@ -55,6 +55,8 @@ TimeoutStopSec=30
 MemoryMax=1513M
 LimitNOFILE=20512
 TasksMax=64
+# A core would have the secret of tokens, and what people work on.
+LimitCORE=0
 
 DynamicUser=yes
 User=rtc-%i
