@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
+from ansible_collections.collab.rtc.plugins.module_utils._commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, find_option
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader
@@ -27,14 +30,39 @@ class Nginx(Backend):
     services = ("nginx",)
     joins = True
     _main = ""
+    _build: str | None = None
 
     def main(self) -> str:
-        """The main file: that of the running master or its unit (``-c``), else the one that distributions agree on."""
+        """The main file: that of the running master or its unit (``-c``), else the one that the program was built with,
+        else the one that distributions agree on."""
         if not self._main:
             words = [*self.running_arguments(), *self.read_start(_START)]
-            named = os.path.join(find_option(words, "-p"), find_option(words, "-c"))
-            self._main = self.path(named if find_option(words, "-c") and named.startswith("/") else _MAIN)
+            named = find_option(words, "-c") or self._find_built("--conf-path=", "conf/nginx.conf", _MAIN)
+            whole = os.path.join(self._find_prefix(words), named)
+            self._main = self.path(whole if whole.startswith("/") else _MAIN)
         return self._main
+
+    def read_build(self) -> str:
+        """What ``nginx -V`` says: with which options the program was built. Empty where it cannot or must not be run,
+        and for the nginx of another root."""
+        if self._build is None:
+            self._build = ""
+            if self.root == "/" and self.program():
+                with contextlib.suppress(UnsafeProgramError):
+                    words = run([self.program(), "-V"]).output
+                    self._build = words if "configure arguments:" in words else ""
+        return self._build
+
+    def _find_built(self, option: str, default: str, unknown: str) -> str:
+        """The value of an option that the program was built with: where it was not given, what ``configure`` takes; and
+        another one where that cannot be told."""
+        words = self.read_build().split()
+        found = next((word[len(option) :] for word in words if word.startswith(option)), default)
+        return found if words else unknown
+
+    def _find_prefix(self, arguments: list[str]) -> str:
+        """The directory that relative paths are below: as it was started (``-p``) or built; "" where that is unknown."""
+        return find_option(arguments, "-p") or self._find_built("--prefix=", "/usr/local/nginx", "")
 
     def parse_config(self) -> parser.NginxConfig:
         """The whole configuration, parsed."""
@@ -56,8 +84,8 @@ class Nginx(Backend):
     def pid_file(self) -> str:
         """As the main file says."""
         found = next((item for item in self.parse_config().directives if item.name == "pid" and item.args), None)
-        # Below the directory that it was started with (-p), where the main file does not say it from the root.
-        return self.path(os.path.join(find_option(self.running_arguments(), "-p"), found.args[0] if found else _PID))
+        named = found.args[0] if found else self._find_built("--pid-path=", "logs/nginx.pid", _PID)
+        return self.path(os.path.join(self._find_prefix(self.running_arguments()), named))
 
     def loaded(self, master: int) -> float:
         """The start of the oldest worker that is not on its way out: a reload replaces them all."""

@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
-from ansible_collections.collab.rtc.plugins.module_utils._commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
-from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
@@ -96,10 +93,7 @@ def _find_access_logs(server: Nginx) -> list[list[str]]:
 
 def _find_usual_modules(server: Nginx) -> list[str]:
     """Those that this program has; all of them where it cannot be asked."""
-    words = ""
-    if server.program():
-        with contextlib.suppress(UnsafeProgramError):
-            words = run([server.program(), "-V"]).output
+    words = server.read_build()
     return [name for name in renderer.USUAL_MODULES if f"--without-http_{name}_module" not in words]
 
 

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,3 +101,28 @@ def test_nginx_of_another_directory(tmp_path, monkeypatch, arguments, main):
     (tmp_path / main.lstrip("/")).write_text("pid logs/nginx.pid;\n")
     if "-p" in arguments:
         assert server.pid_file() == f"{tmp_path}/srv/edge/logs/nginx.pid"
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "main", "pid"),
+    [
+        ("--prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf --pid-path=/run/nginx.pid", [],
+         "/etc/nginx/nginx.conf", "/run/nginx.pid"),
+        ("", [], "/usr/local/nginx/conf/nginx.conf", "/usr/local/nginx/logs/nginx.pid"),  # configure without options
+        ("--prefix=/opt/edge", [], "/opt/edge/conf/nginx.conf", "/opt/edge/logs/nginx.pid"),
+        ("--prefix=/opt/edge", ["nginx", "-c", "conf/a.conf"], "/opt/edge/conf/a.conf", "/opt/edge/logs/nginx.pid"),
+        ("--prefix=/opt/edge --conf-path=nginx.conf", ["nginx", "-p", "/srv/e"], "/srv/e/nginx.conf",
+         "/srv/e/logs/nginx.pid"),
+    ],
+)  # fmt: skip
+def test_nginx_built_for_another_directory(tmp_path, monkeypatch, build, arguments, main, pid):
+    (tmp_path / "nginx").write_text(
+        f"#!/bin/sh\necho 'nginx version: nginx/1.26.2\nconfigure arguments: {build}' >&2\n"
+    )
+    (tmp_path / "nginx").chmod(0o755)
+    server = registry.make_backend("nginx")
+    monkeypatch.setattr(server, "program", lambda: str(tmp_path / "nginx"))
+    monkeypatch.setattr(server, "running_arguments", lambda: arguments)
+    monkeypatch.setattr(server, "read_unit", lambda name: [])
+    monkeypatch.setattr(type(server), "parse_config", lambda self: SimpleNamespace(directives=[]))
+    assert (server.main(), server.pid_file()) == (main, pid)
