@@ -61,7 +61,7 @@ class Nginx(Backend):
         return found if words else unknown
 
     def _find_prefix(self, arguments: list[str]) -> str:
-        """The directory that relative paths are below: as it was started (``-p``) or built; "" where that is unknown."""
+        """What relative paths are below: as it was started (``-p``) or built; "" where that is unknown."""
         return find_option(arguments, "-p") or self._find_built("--prefix=", "/usr/local/nginx", "")
 
     def parse_config(self) -> parser.NginxConfig:
