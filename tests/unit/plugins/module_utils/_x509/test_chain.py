@@ -213,7 +213,7 @@ def make_successors(days=(100, 50)):
         builder = builder.add_extension(x509.BasicConstraints(authority, None), critical=True)
         return parse_der(builder.sign(private, None).public_bytes(serialization.Encoding.DER))
 
-    keys = [ed25519.Ed25519PrivateKey.generate() for _ in range(3)]
+    keys = [ed25519.Ed25519PrivateKey.generate() for _number in range(3)]
     first, second = (make("Same", "Same", key.public_key(), key, True, end) for key, end in zip(keys, days))
     return first, second, make("wiki", "Same", keys[2].public_key(), keys[1], False, 10)
 
