@@ -105,7 +105,8 @@ def _list_targets(
     for port in sorted(ports):
         there = [(host, item) for host in proxy.hosts for item in host.listens if item.takes(port)]
         # Addresses of certificates are for no name; who has one is asked for the names of all.
-        known = [name for host, _listen in there for name in [*host.names, *filter(_is_no_address, host.certificate_names)]]
+        known = [name for host, _item in there for name in host.names]
+        known += [name for host, _item in there for name in host.certificate_names if _is_no_address(name)]
         others = [] if names or any(map(_is_plain, known)) else [name for host in proxy.hosts for name in host.names]
         wanted = [name.lower().rstrip(".") for name in [*names, *known, *others] if _is_plain(name)]
         for _host, listen in there:
