@@ -10,7 +10,7 @@ import os
 import re
 from typing import Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _secret_text
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
@@ -33,16 +33,13 @@ _SECRET = (
     "requiredSecret",
 )
 _SECRET_NAMES = frozenset(name.lower() for name in _SECRET)
-# Of protocol classes that are not Tomcat's own; not keystorePassFile, nor secretRequired.
-_SECRET_ENDING = re.compile(
-    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|(?:api|access|private)[._-]?key)$", re.I
-)
 _SECRET_IN_TEXT = r"(?is)(?<![\w.-])((?:" + "|".join(_SECRET) + r")\s*=\s*)([\"'])(?!\*{8})((?!\2).)*\2"
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of an attribute must not be shown."""
-    return name.lower() in _SECRET_NAMES or _SECRET_ENDING.search(name) is not None
+    """Whether the value of an attribute must not be shown: one of Tomcat's, or, for protocol classes of others, what a
+    diff takes for a secret."""
+    return name.lower() in _SECRET_NAMES or _secret_text.is_secret(name)
 
 
 def mask(attributes: dict[str, str]) -> dict[str, str]:
