@@ -82,8 +82,9 @@ async def _paths(port: int) -> list[bytes]:
 async def _ask(port: int, *pieces: bytes) -> bytes:
     """What is answered to bytes that come in these pieces; the connection may stay open."""
     for pause in (0.01, 0.1, 1.0):
-        # What is sent after the server has hung up takes the answer away (RFC 9112, 9.6): then more slowly.
-        with contextlib.suppress(ConnectionResetError):
+        # What is sent after the server has hung up takes the answer away (RFC 9112, 9.6): then more slowly. It is an
+        # end without an answer where writing was told of the reset before reading was.
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             return await _ask_once(port, pause, *pieces)
     return await _ask_once(port, PATIENCE, *pieces)
 
