@@ -69,8 +69,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, his
 BUNDLE, REPORT_FILE = "rtc_bundle", "rtc_report_file"
 QUESTION = "Apply this plan? Type yes to go on, anything else to leave all as it is: "
 NO_TERMINAL = (
-    "rtc_confirm is true, and there is no terminal to ask at. Look at the plan with collab.rtc.plan, then run"
-    " collab.rtc.site with -e rtc_confirm=false"
+    "rtc_confirm is true, and there is no terminal to ask at. Look at the plan with collab.rtc.plan, or with --check,"
+    " then run the same again with -e rtc_confirm=false"
 )
 
 
@@ -196,8 +196,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return text, bool(text) and show.show(self._display, text)
 
     def _confirm(self, plan: Plan, task_vars: dict[str, Any]) -> None:
-        """Ask whether to apply the plan; without a yes all sites are stopped."""
-        going = [site.name for site in plan.sites if site.name not in plan.stopped]
+        """Ask whether to apply the plan; without a yes all sites are stopped, those that are no more, too."""
+        going = [name for name in course.list_worked_on(plan) if name not in plan.stopped]
         asked = boolean(self._task.args.get("confirm", False)) and not self._task.check_mode
         if not asked or not going or not tags.is_chosen("apply", task_vars):
             return

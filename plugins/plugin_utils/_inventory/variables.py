@@ -305,8 +305,8 @@ VARIABLES: tuple[Variable, ...] = (
          "A site that fails its checks after a run has changed something for it gets back what it had, on all its"
          " hosts, and is checked again. V(false) leaves it as it is."),
     _var("confirm", "bool", "false",
-         "C(site) shows the plan and asks at the terminal before it changes anything. Without a terminal it changes"
-         " nothing and fails.", read=False),
+         "C(site) and C(uninstall) show the plan and ask at the terminal before they change anything. Without a"
+         " terminal they change nothing and fail.", read=False),
     _var("fail_on_changes", "bool", "false",
          "C(plan), and C(site --check), try every change without making it, list those that would be made, and fail"
          " where there is one.", read=False),

@@ -75,7 +75,8 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
     names = {site.name for site in plan.sites}
     left_alone = {name: why for name, why in outcome.stopped.items() if name not in names}
     if left_alone:
-        lines = [line for item in left_alone.items() for line in _wrap(": ".join(item), f"  {MARKS['error']} ", "    ")]
+        texts = [f"{name or 'no site'}: {why}" for name, why in left_alone.items()]
+        lines = [line for text in texts for line in _wrap(text, f"  {MARKS['error']} ", "    ")]
         parts.append("\n".join(["Of sites that are no more, left as they are", *lines, ""]))
     # A host that was not seen is among those that failed.
     repeated = [item for item in plan.findings if item.id == NOT_SEEN and item.host in outcome.failures]

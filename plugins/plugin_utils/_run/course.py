@@ -82,6 +82,12 @@ def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
     return stopped
 
 
+def list_worked_on(plan: Plan) -> list[str]:
+    """The sites that a run does something about: its own, and those that are no more."""
+    gone = [item.site for host_plan in plan.hosts.values() for item in host_plan.removals]
+    return list(dict.fromkeys([*(site.name for site in plan.sites), *gone]))
+
+
 def _list_concerned(
     finding: Finding, plan: Plan, gone: Mapping[str, set[str]], missing: Mapping[str, set[str]]
 ) -> Iterator[str]:

@@ -113,6 +113,10 @@ def judge(plan: Mapping[str, Any], outcome: Outcome, hostvars: HostVars) -> dict
         if site["name"] in outcome.stopped:
             for host in site["nodes"]:
                 add(host, f"{site['name']} was not applied: {outcome.stopped[site['name']]}")
+    known = {site["name"] for site in plan["sites"]}
+    for host, host_plan in plan["hosts"].items():
+        for name in sorted({item["site"] for item in host_plan.get("removals", [])} & {*outcome.stopped} - known):
+            add(host, f"{name or 'what belongs to no site'} was not taken away: {outcome.stopped[name]}")
     for finding in plan["findings"]:
         if finding["severity"] == "error" and not finding["muted"] and finding["id"] != course.NOT_SEEN:
             add(finding["host"], f"{finding['id']}: {finding['message']}")

@@ -162,6 +162,20 @@ def test_a_plan_that_is_not_confirmed_is_not_applied(tmp_path, monkeypatch, answ
     assert all(why in text for text in stopped.values())
 
 
+@pytest.mark.parametrize("here", [True, False], ids=["beside a site", "without any site"])
+def test_what_is_taken_away_is_confirmed_too(tmp_path, monkeypatch, here):
+    monkeypatch.setattr("ansible.utils.display.Display.prompt_until", lambda *_: b"no")
+    data = base("plain_remote")
+    gone = {"key": "instance jira", "kind": "instance", "site": "gone.example.com:9083", "owners": ["tracker9/jira"]}
+    entry = {**gone, "what": {"instance": "jira"}, "run": "20260101T000000Z-aaaa"}
+    data["facts"]["proxy1"]["managed"] = {"entries": [entry]}
+    data["vars"]["proxy1"] = {"rtc_remove_orphans": True}
+    if not here:
+        data["vars"]["wiki1"]["rtc_state"] = "absent"
+    stopped = Run(tmp_path, data, confirm=True)()["stopped"]
+    assert ("gone.example.com:9083" in stopped) and set(stopped.values()) == {"the plan was not confirmed"}
+
+
 @pytest.mark.parametrize(("check", "tags"), [(True, ["all"]), (False, ["verify"])])
 def test_nobody_is_asked_where_nothing_will_be_applied(tmp_path, monkeypatch, check, tags):
     monkeypatch.setattr("ansible.utils.display.Display.prompt_until", lambda *_: pytest.fail("asked"))

@@ -454,6 +454,12 @@ def test_a_run_that_only_looks_leaves_nothing_unapplied():
     assert outcome.judge(plan, outcome.collect(plan, hostvars, applies=False), hostvars) == {}
 
 
+def test_what_is_left_of_a_site_that_is_no_more_fails_its_host():
+    plan = {"sites": [], "findings": [], "stopped": {"old": "why"}, "hosts": {"front": {"removals": [{"site": "old"}]}}}
+    found = outcome.judge(plan, outcome.collect(plan, {"front": {}}, applies=True), {"front": {}})
+    assert found == {"front": ["old was not taken away: why"]}
+
+
 def test_a_host_that_was_not_seen_failed_unless_that_is_accepted():
     finding = {"id": "RTC001", "host": "gone", "severity": "error", "message": "m"}
     for muted, failed in (("", ["gone"]), ("in repair", [])):
