@@ -85,7 +85,9 @@ class Scenario:
 
     def _lab(self, verb: str, host: str) -> None:
         command = [sys.executable, LAB, verb, "--inventory", self.inventory, host]
-        subprocess.run(list(map(str, command)), check=True, capture_output=True)
+        done = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(f"lab {verb} {host}: {done.stdout}{done.stderr}")
 
     def play(self, playbook: str, more: dict[str, Any], *arguments: str, statuses: tuple[int, ...] = (0,)) -> Played:
         """Run a playbook with more variables, of group ``all`` and of hosts, as a further inventory.
