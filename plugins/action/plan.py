@@ -44,6 +44,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values i
     find_outside,
     get_known,
     get_raw,
+    is_computed,
     locate,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
@@ -336,11 +337,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 continue
             if name in variables.UNREAD:
                 try:
-                    values.update(_describe_secret(name, raw[name]))
-                    problems += variables.check_secret(name, raw[name]) if strict else []
-                except AnsibleError as error:  # whether it is empty, only its text tells
-                    text = f"{name} cannot be decrypted: {error}"
-                    problems += [Problem("RTC102", name, text, reaching.VAULT)] if strict else []
+                    secret = templar.template(raw[name]) if is_computed(raw[name], raw) else raw[name]
+                    values.update(_describe_secret(name, secret))
+                    problems += variables.check_secret(name, secret) if strict else []
+                except AnsibleError as error:
+                    values.update(_describe_secret(name, True))
+                    problems += [variables.explain_unreadable(name, str(error))] if strict else []
                 continue
             if name == BUNDLE and not isinstance(raw[name], Mapping):
                 continue  # it is read whole, elsewhere
@@ -443,8 +445,8 @@ def _locate(problems: list[Problem], raw: Mapping[str, Any]) -> list[Problem]:
 def _describe_secret(name: str, value: Any) -> dict[str, Any]:
     """What a secret holds is the roles' business; looked at is only whether it is given, and for which applications.
 
-    It is not evaluated: a lookup may ask somebody, or make what it does not find (``password``), and a plan changes
-    nothing.
+    :param value: evaluated only where no lookup is in it: that may ask somebody, or make what it does not find
+        (``password``), and a plan changes nothing.
     """
     if isinstance(value, Mapping):
         return {name: {str(key): None for key, item in value.items() if item not in (None, "")}}

@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from jinja2 import Environment, TemplateError, nodes
 
 try:
     from ansible._internal._datatag._tags import Origin
@@ -38,6 +40,39 @@ def locate(item: Any) -> str:
     if origin:
         path, line = origin.path or origin.description, origin.line_num
     return f"{path}:{line}" if path and line else str(path or "")
+
+
+_ELSEWHERE = frozenset({"lookup", "query", "q", "hostvars", "vars"})  # what these would lead to is not seen here
+
+
+def is_computed(value: Any, variables: Mapping[str, Any]) -> bool:
+    """Whether a value is made of variables of its host alone, also where these are templates again.
+
+    A lookup may ask somebody, or make what it does not find, so that to evaluate it is not for everybody.
+
+    :param variables: those of the host, as :func:`get_raw` has them.
+    """
+    todo: list[Any] = [value]
+    seen: set[str] = set()
+    while todo:
+        for text in _list_texts(todo.pop()):
+            try:
+                names = {node.name for node in Environment().parse(text).find_all(nodes.Name)}  # noqa: S701 - not run
+            except TemplateError:
+                continue  # which evaluating it tells
+            if names & _ELSEWHERE:
+                return False
+            todo += [variables[name] for name in names - seen if name in variables]
+            seen |= names
+    return True
+
+
+def _list_texts(value: Any) -> Iterator[str]:
+    """The templates in a value. What is vaulted is none, and is not decrypted."""
+    if isinstance(value, str) and "{" in value:
+        yield value
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+        yield from _list_texts(item)
 
 
 def find_outside(

@@ -44,7 +44,7 @@ class Variable:
     """One variable of the inventory.
 
     ``field`` is the attribute of :class:`HostSettings`; "" for what only roles and playbooks read (secrets,
-    batch size): the plan never evaluates these.
+    batch size): the plan keeps none of these.
     """
 
     name: str

@@ -208,6 +208,50 @@ def test_a_secret_that_is_a_text_template_or_number_is_taken(tmp_path, value):
     assert Run(tmp_path, data)()["errors"] == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{{ vault_rtc_secert }}", "rtc_secret cannot be evaluated: 'vault_rtc_secert' is undefined."),
+        ("{{ of_others }}", "rtc_secret cannot be evaluated: 'of_nobody' is undefined."),
+        ({"confluence": "{{ of_nobody }}"}, "rtc_secret cannot be evaluated: 'of_nobody' is undefined."),
+        ("{{ vault_rtc_secret | from_json }}", "rtc_secret cannot be evaluated: its template fails."),
+        ("{{ [vault_rtc_secret] }}", "rtc_secret: a text is expected, not a list: put it in quotes."),
+    ],
+)
+def test_a_secret_whose_variable_is_misspelt_stops_the_run(tmp_path, value, told):
+    """Roles would take it for one that is not given, and make another."""
+    data = base("plain_remote")
+    data["all"] = {"vault_rtc_secret": "s3cret" * 8, "of_others": "{{ of_nobody }}", "rtc_secret": value}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert f"RTC102 wiki1: {told}" in run.text and "s3cret" not in run.text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{{ vault_rtc_secret }}",
+        "{{ of_nobody | default(vault_rtc_secret) }}",
+        "{{ hostvars['nobody'].secret }}",  # what is not of this host alone is not looked at
+        "{{ of_a_lookup }}",
+    ],
+)
+def test_a_secret_that_another_variable_has_is_taken(tmp_path, value):
+    data = base("plain_remote")
+    of_a_lookup = "{{ lookup('ansible.builtin.file', '/nowhere') }}"
+    data["all"] = {"vault_rtc_secret": "s3cret" * 8, "of_a_lookup": of_a_lookup, "rtc_secret": value}
+    assert Run(tmp_path, data)()["errors"] == 0
+
+
+def test_a_secret_that_another_variable_has_and_that_is_empty_is_none(tmp_path):
+    data = base("plain_remote")
+    store = {"rtc_store_url": "postgresql://rtc@10.0.0.30/rtc", "rtc_service": "deployed"}
+    data["vars"]["wiki1"] = {**store, "rtc_store_password": "{{ of_nobody | default('') }}"}
+    run = Run(tmp_path, data)
+    run()
+    assert "rtc_store_url is given without rtc_store_password" in run.text
+
+
 def test_a_wrong_variable_is_named_with_its_place(tmp_path):
     data = base("plain_remote")
     data["vars"]["wiki1"]["rtc_prot"] = 9085
