@@ -102,6 +102,21 @@ def test_an_authority_that_is_not_the_certificates(leaf, intermediate):
     assert tls_files.inspect(leaf.pem + intermediate.pem, None, other.pem).missing == "CN=Example Root"
 
 
+def test_an_authority_that_is_not_the_one_that_the_file_leads_to(leaf, intermediate, root):
+    other = Issued("Other Root", authority=True)
+    chain = leaf.pem + intermediate.pem + root.pem
+    given = tls_files.inspect(chain, None, other.pem)
+    assert (given.missing, given.top_subject, given.root_subject) == ("", "CN=Example Root", "CN=Other Root")
+    for right in (None, root.pem, other.pem + root.pem, intermediate.pem):
+        assert tls_files.inspect(chain, None, right).top_subject == ""
+
+
+def test_an_authority_in_the_middle_of_the_chain_is_one(leaf, intermediate):
+    """Java trusts it as it does a root, and what issued it is nobody's business then."""
+    given = tls_files.inspect(leaf.pem + intermediate.pem, leaf.key_pem(), intermediate.pem)
+    assert (given.missing, given.refused, given.root_subject) == ("", "", "CN=Example Issuing CA")
+
+
 def test_an_old_and_a_new_authority_are_both_trusted(leaf, intermediate, root):
     old = Issued("Old Root", authority=True)
     assert tls_files.inspect(leaf.pem + intermediate.pem, None, root.pem + old.pem).root_pem == root.pem + old.pem
