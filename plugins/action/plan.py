@@ -337,7 +337,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 continue
             if name in variables.UNREAD:
                 try:
-                    secret = templar.template(raw[name]) if is_computed(raw[name], raw) else raw[name]
+                    secret = _evaluate(templar, raw[name]) if is_computed(raw[name], raw) else raw[name]
                     values.update(_describe_secret(name, secret))
                     problems += variables.check_secret(name, secret) if strict else []
                 except AnsibleError as error:
@@ -347,7 +347,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if name == BUNDLE and not isinstance(raw[name], Mapping):
                 continue  # it is read whole, elsewhere
             try:
-                values[name] = plain(templar.template(raw[name]))
+                values[name] = plain(_evaluate(templar, raw[name]))
             except AnsibleError as error:
                 if name in variables.OF_CHECKED_SITE and f"'{variables.CHECKED_SITE}' is undefined" in str(error):
                     continue
@@ -433,6 +433,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
             content: bytes = file.read()
         return content.decode("utf-8", "replace")
+
+
+def _evaluate(templar: Any, value: Any) -> Any:
+    """What a variable is; whatever a filter in it raises is an error of Ansible, as from ansible-core 2.19 on.
+
+    :raises AnsibleError: it cannot be evaluated.
+    """
+    try:
+        return templar.template(value)
+    except AnsibleError:
+        raise
+    except Exception as error:  # filters are anybody's
+        raise AnsibleError(f"{type(error).__name__}: {error}") from None
 
 
 def _locate(problems: list[Problem], raw: Mapping[str, Any]) -> list[Problem]:

@@ -61,6 +61,15 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     assert "rtc_origins cannot be evaluated" in run.text
 
 
+def test_a_filter_that_fails_is_an_error_of_the_variable(tmp_path):
+    """Until ansible-core 2.18 what a filter raises comes as it is, and would end the plan without a finding."""
+    data = base("plain_remote")
+    data["all"] = {"rtc_origins": "{{ 'no json' | from_json }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert "RTC102 wiki1: rtc_origins cannot be evaluated: " in run.text
+
+
 @pytest.mark.parametrize("name", ["rtc_verify_address", "rtc_verify_request_url", "rtc_verify_fetch_url"])
 def test_what_is_evaluated_for_each_checked_site_may_use_the_site(tmp_path, name):
     data = base("plain_remote")
