@@ -41,11 +41,13 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import (
     variables,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import (
+    OmittedError,
     find_outside,
     get_known,
     get_raw,
     is_computed,
     locate,
+    resolve,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
@@ -295,7 +297,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         for name in ("access_key", "secret_key", "session_token"):
             variable = f"{variables.PREFIX}aws_{name}"
             try:
-                value = variables.choose_setting(plain(templar.template(raw.get(variable, ""))), application, "")
+                given = plain(resolve(templar, raw.get(variable, ""), raw))
+                value = variables.choose_setting(given, application, "")
+            except OmittedError:
+                value = ""
             except AnsibleError as error:
                 text = f"{variable} of {host} cannot be evaluated."
                 raise AnsibleActionFail(f"{text} Correct it in the inventory: {error}") from None
@@ -337,9 +342,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 continue
             if name in variables.UNREAD:
                 try:
-                    secret = _evaluate(templar, raw[name]) if is_computed(raw[name], raw) else raw[name]
+                    secret = resolve(templar, raw[name], raw) if is_computed(raw[name], raw) else raw[name]
                     values.update(_describe_secret(name, secret))
                     problems += variables.check_secret(name, secret) if strict else []
+                except OmittedError:
+                    continue  # roles take it for one that is not given
                 except AnsibleError as error:
                     values.update(_describe_secret(name, True))
                     problems += [variables.explain_unreadable(name, str(error))] if strict else []
@@ -347,7 +354,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if name == BUNDLE and not isinstance(raw[name], Mapping):
                 continue  # it is read whole, elsewhere
             try:
-                values[name] = plain(_evaluate(templar, raw[name]))
+                values[name] = plain(resolve(templar, raw[name], raw))
             except AnsibleError as error:
                 if name in variables.OF_CHECKED_SITE and f"'{variables.CHECKED_SITE}' is undefined" in str(error):
                     continue
@@ -433,19 +440,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
             content: bytes = file.read()
         return content.decode("utf-8", "replace")
-
-
-def _evaluate(templar: Any, value: Any) -> Any:
-    """What a variable is; whatever a filter in it raises is an error of Ansible, as from ansible-core 2.19 on.
-
-    :raises AnsibleError: it cannot be evaluated.
-    """
-    try:
-        return templar.template(value)
-    except AnsibleError:
-        raise
-    except Exception as error:  # filters are anybody's
-        raise AnsibleError(f"{type(error).__name__}: {error}") from None
 
 
 def _locate(problems: list[Problem], raw: Mapping[str, Any]) -> list[Problem]:

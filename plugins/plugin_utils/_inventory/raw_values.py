@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ansible import errors
 from jinja2 import Environment, TemplateError, nodes
 
 try:
     from ansible._internal._datatag._tags import Origin
 except ImportError:  # ansible-core up to 2.18, whose objects have ansible_pos; or one that keeps it elsewhere
     Origin = None
+
+_OMITTED: Any = getattr(errors, "AnsibleValueOmittedError", ())  # until 2.18 there is a text in its place
 
 
 def get_raw(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
@@ -28,6 +31,31 @@ def get_raw(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
 def get_known(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:
     """All that a template of this host may use: its variables, and ``hostvars``."""
     return {**get_raw(hostvars, host), "hostvars": hostvars}
+
+
+class OmittedError(errors.AnsibleError):  # type: ignore[misc]  # Ansible has no types
+    """A variable is ``omit``, as that of ``{{ other | default(omit) }}`` may be."""
+
+
+def resolve(templar: Any, value: Any, variables: Mapping[str, Any]) -> Any:
+    """What a variable is; whatever a filter in it raises is an error of Ansible, as from ansible-core 2.19 on.
+
+    :param variables: those of the host, as :func:`get_raw` has them.
+    :raises OmittedError: it is omitted.
+    :raises AnsibleError: it cannot be evaluated.
+    """
+    why = "it is omit, which only arguments of tasks may be: write default('') in place of default(omit)"
+    try:
+        result = templar.template(value)
+    except _OMITTED:
+        raise OmittedError(why) from None
+    except errors.AnsibleError:
+        raise
+    except Exception as error:  # filters are anybody's
+        raise errors.AnsibleError(f"{type(error).__name__}: {error}") from None
+    if isinstance(result, str) and result == variables.get("omit"):
+        raise OmittedError(why)
+    return result
 
 
 def locate(item: Any) -> str:

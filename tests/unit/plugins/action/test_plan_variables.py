@@ -61,6 +61,22 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     assert "rtc_origins cannot be evaluated" in run.text
 
 
+def test_an_omitted_secret_is_none_and_nothing_else_is_omitted(tmp_path):
+    data = base("plain_remote")
+    store = {"rtc_store_url": "postgresql://rtc@10.0.0.30/rtc", "rtc_service": "deployed"}
+    data["vars"]["wiki1"] = {**store, "rtc_store_password": "{{ of_nobody | default(omit) }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert "rtc_store_url is given without rtc_store_password" in run.text
+
+    data["vars"]["wiki1"] = {"rtc_users": "{{ of_nobody | default(omit) }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert (
+        "rtc_users cannot be evaluated: it is omit, which only arguments of tasks may be: write default('')" in run.text
+    )
+
+
 def test_a_filter_that_fails_is_an_error_of_the_variable(tmp_path):
     """Until ansible-core 2.18 what a filter raises comes as it is, and would end the plan without a finding."""
     data = base("plain_remote")
