@@ -251,12 +251,13 @@ ENTRIES = (
         id="RTC326",
         severity="error",
         title="Clients refuse the certificate",
-        meaning="Browsers, Java and the checks of this collection do not connect, though name and dates are right.",
+        meaning="Browsers, Java or the checks of this collection do not connect, though name and dates are right.",
         detected=(
             "A handshake in memory with the given certificate, its key and its authority ends with a refusal: not for"
-            " servers (extendedKeyUsage), an authority that may not issue it (nameConstraints, pathlen, keyUsage)."
+            " servers (extendedKeyUsage), an authority that may not issue it (nameConstraints, pathlen, keyUsage). Or"
+            " its keyUsage lacks digitalSignature, which Java does not take."
         ),
-        remedy="Have a certificate issued for servers, by an authority that may issue it.",
+        remedy="Have a certificate issued for servers and signatures, by an authority that may issue it.",
         vendor_requirements=("S17",),
     ),
     FindingType(

@@ -270,6 +270,8 @@ NOT_HERE = x509.NameConstraints(None, [x509.DNSName("example.com")])
         ({"further": [HERE]}, {}, ""),
         ({"further": [usage(crl_sign=True)]}, {}, "may not sign certificates"),
         ({"further": [usage(key_cert_sign=True)]}, {"further": [usage(digital_signature=True)]}, ""),
+        ({}, {"further": [usage(key_encipherment=True)]}, "digitalSignature is missing"),  # OpenSSL takes it
+        ({}, {"further": [usage(digital_signature=True, key_encipherment=True)]}, ""),
     ],
 )
 @pytest.mark.parametrize("given_root", [True, False])
@@ -281,6 +283,11 @@ def test_what_clients_refuse_whatever_its_name_and_dates(root, of_authority, of_
     given = tls_files.inspect(chain, leaf.key_pem(), root.pem if given_root else None)
     assert (given.error, given.missing) == ("", "")
     assert (text in given.refused, bool(given.refused)) == (True, bool(text))
+
+
+def test_a_self_signed_certificate_is_trusted_whatever_its_key_is_for():
+    alone = Issued("wiki", names=WIKI, further=[usage(key_encipherment=True)])
+    assert tls_files.inspect(alone.pem, alone.key_pem(), None).refused == ""
 
 
 def test_an_authority_that_may_not_have_one_below(root):
