@@ -85,9 +85,8 @@ def inspect(
     _set_root(given, chain, roots)
     if chain and key is not None and given.key_matches and not given.error and not given.missing:
         given.refused = handshake.find_refusal(certificate, key, given.root_pem)
-    if (
-        chain and not given.self_signed
-    ):  # one that is trusted itself is not asked for what it is for (Validator of Java)
+    # Java does not ask one that is trusted itself what its key is for (sun.security.validator.Validator).
+    if chain and not given.self_signed:
         given.refused = given.refused or handshake.explain_key_usage(chain[0].der)
     texts = {"certificate": certificate or None, "private_key": key, "authority": upstream}
     given.digests = {holds: make_digest(holds, text, given.names) for holds, text in texts.items() if text is not None}
