@@ -41,10 +41,13 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import (
     variables,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import (
+    OmittedError,
     find_outside,
     get_known,
     get_raw,
+    is_computed,
     locate,
+    resolve,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
@@ -294,7 +297,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         for name in ("access_key", "secret_key", "session_token"):
             variable = f"{variables.PREFIX}aws_{name}"
             try:
-                value = variables.choose_setting(plain(templar.template(raw.get(variable, ""))), application, "")
+                given = plain(resolve(templar, raw.get(variable, ""), raw))
+                value = variables.choose_setting(given, application, "")
+            except OmittedError:
+                value = ""
             except AnsibleError as error:
                 text = f"{variable} of {host} cannot be evaluated."
                 raise AnsibleActionFail(f"{text} Correct it in the inventory: {error}") from None
@@ -336,16 +342,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 continue
             if name in variables.UNREAD:
                 try:
-                    values.update(_describe_secret(name, raw[name]))
-                    problems += variables.check_secret(name, raw[name]) if strict else []
-                except AnsibleError as error:  # whether it is empty, only its text tells
-                    text = f"{name} cannot be decrypted: {error}"
-                    problems += [Problem("RTC102", name, text, reaching.VAULT)] if strict else []
+                    secret = resolve(templar, raw[name], raw) if is_computed(raw[name], raw) else raw[name]
+                    values.update(_describe_secret(name, secret))
+                    problems += variables.check_secret(name, secret) if strict else []
+                except OmittedError:
+                    continue  # roles take it for one that is not given
+                except AnsibleError as error:
+                    values.update(_describe_secret(name, True))
+                    problems += [variables.explain_unreadable(name, str(error))] if strict else []
                 continue
             if name == BUNDLE and not isinstance(raw[name], Mapping):
                 continue  # it is read whole, elsewhere
             try:
-                values[name] = plain(templar.template(raw[name]))
+                values[name] = plain(resolve(templar, raw[name], raw))
             except AnsibleError as error:
                 if name in variables.OF_CHECKED_SITE and f"'{variables.CHECKED_SITE}' is undefined" in str(error):
                     continue
@@ -443,8 +452,8 @@ def _locate(problems: list[Problem], raw: Mapping[str, Any]) -> list[Problem]:
 def _describe_secret(name: str, value: Any) -> dict[str, Any]:
     """What a secret holds is the roles' business; looked at is only whether it is given, and for which applications.
 
-    It is not evaluated: a lookup may ask somebody, or make what it does not find (``password``), and a plan changes
-    nothing.
+    :param value: evaluated only where no lookup is in it: that may ask somebody, or make what it does not find
+        (``password``), and a plan changes nothing.
     """
     if isinstance(value, Mapping):
         return {name: {str(key): None for key, item in value.items() if item not in (None, "")}}

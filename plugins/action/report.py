@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import rules_managed, rules_proxy
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory, schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, outcome, tags
@@ -117,7 +117,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 "None of the hosts of this run is in the groups confluence, jira or rtc_proxies, so nothing was done."
                 f" The limit leaves out {', '.join(ours)}."
             )
-        return (
-            "No host is in the groups confluence, jira or rtc_proxies, so nothing was done."
-            " Put the application's host into confluence or jira."
+        meant = load_inventory.explain_groups(task_vars.get("groups", {}))
+        return " ".join(
+            [
+                "No host is in the groups confluence, jira or rtc_proxies, so nothing was done.",
+                *(f"{one.message} {one.remedy}" for one in meant),
+                "Put the application's host into confluence or jira.",
+            ]
         )

@@ -25,7 +25,10 @@ ENTRIES = (
         title="The chain is incomplete",
         meaning="Browsers often know the missing certificate, Java never does.",
         detected="The given certificate file does not lead to the authority.",
-        remedy="Append the intermediate certificates to the file, the leaf first.",
+        remedy=(
+            "Append the intermediate certificates to the file, the leaf first. Where the one that is named is the root"
+            " itself, set rtc_tls_ca to it."
+        ),
         vendor_requirements=("S18",),
     ),
     FindingType(
@@ -248,12 +251,25 @@ ENTRIES = (
         id="RTC326",
         severity="error",
         title="Clients refuse the certificate",
-        meaning="Browsers, Java and the checks of this collection do not connect, though name and dates are right.",
+        meaning="Browsers, Java or the checks of this collection do not connect, though name and dates are right.",
         detected=(
             "A handshake in memory with the given certificate, its key and its authority ends with a refusal: not for"
-            " servers (extendedKeyUsage), an authority that may not issue it (nameConstraints, pathlen, keyUsage)."
+            " servers (extendedKeyUsage), an authority that may not issue it (nameConstraints, pathlen, keyUsage). Or"
+            " its keyUsage lacks digitalSignature, which Java does not take."
         ),
-        remedy="Have a certificate issued for servers, by an authority that may issue it.",
+        remedy="Have a certificate issued for servers and signatures, by an authority that may issue it.",
         vendor_requirements=("S17",),
+    ),
+    FindingType(
+        id="RTC327",
+        severity="error",
+        title="The given authority is not that of the certificate",
+        meaning="The application's Java would trust the given authority, and not the certificate that the proxy gets.",
+        detected=(
+            "The chain of rtc_tls_certificate ends with a root that neither is, nor was issued by, what rtc_tls_ca has,"
+            " and that the trust store does not have."
+        ),
+        remedy="Set rtc_tls_ca to the root of the certificate, or leave it out: the file has that root.",
+        vendor_requirements=("S17", "S18"),
     ),
 )

@@ -96,7 +96,9 @@ def _check_applications(
         listed = host in plan_input.groups.get(kind, [])
         there = [item for item in facts.applications if item.kind == kind]
         if not listed:
-            for item in there:
+            # One that is to have nothing any more is in its group, and was left out of it for the plan.
+            known = kind in plan_input.settings.get(host, {}) and plan_input.is_absent(host, kind)
+            for item in [] if known else there:
                 if routing.identify(facts) not in machines[kind]:  # the same machine may be listed under another name
                     yield make(
                         "RTC006",

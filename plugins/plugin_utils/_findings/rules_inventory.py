@@ -10,6 +10,7 @@ What a variable alone shows (RTC101 to RTC103, RTC113), or a group's name (RTC11
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
@@ -202,13 +203,25 @@ def _check_proxy(classified: ClassifiedSite, plan_input: PlanInput) -> Iterator[
                 classified.site.name,
             )
             return
+        meant = _find_meant_host(wanted, plan_input)
+        rename = f"If {meant} is meant, write {meant}: rtc_proxy is the name that the inventory has for it."
         yield make(
             "RTC105",
-            classified.nodes[0].host,
+            host,
             f"rtc_proxy is {wanted}, and no host of that name was seen.",
-            [f"{classified.nodes[0].host}: rtc_proxy"],
-            site=classified.site.name,
+            [f"{host}: rtc_proxy"],
+            f"{rename} {CATALOGUE['RTC105'].remedy}" if meant else "",
+            classified.site.name,
         )
+
+
+def _find_meant_host(wanted: str, plan_input: PlanInput) -> str:
+    """The host that a name means that is not its name in the inventory: its address, its own name, other letters."""
+    for host, facts in plan_input.facts.items():
+        names = {name.lower() for name in (host, facts.hostname) if name}
+        if wanted in facts.addresses or wanted.lower() in names or wanted.lower().partition(".")[0] in names:
+            return host
+    return next(iter(difflib.get_close_matches(wanted, plan_input.facts, n=1)), "")
 
 
 def _check_contradictions(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode)
         found.append(make("RTC312", node.host, f"Trust store of {node.kind.capitalize()} on {node.host}: {why}."))
     else:
         found += _check_trust(node, store)
+        found += _check_authority(node, store) if classified.proxy and classified.proxy.managed else []
     found += _check_store_kind(node, store) if store and store.path != own else []
     found += _check_password(node, store, trust) if store else []
     if store and not own and trust.certificates:
@@ -142,6 +143,14 @@ def _check_trust(node: Node, store: TrustStore) -> Iterator[Finding]:
     yield make("RTC301", node.host, f"{store.path} does not have '{given.root_subject}'.")
 
 
+def _check_authority(node: Node, store: TrustStore) -> Iterator[Finding]:
+    """An authority that is given, and is not that of the certificate which the proxy gets."""
+    given = node.given
+    if given and given.top_fingerprint and not {given.top_fingerprint, given.fingerprint} & set(store.fingerprints):
+        what = f"The certificate '{given.subject}' leads to '{given.top_subject}', which {store.path} does not have"
+        yield make("RTC327", node.host, f"{what}, and rtc_tls_ca is '{given.root_subject}'.")
+
+
 def check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> list[Finding]:
     """Findings about the certificates of a site, the given one and those that the proxy has."""
     first = classified.nodes[0]
@@ -197,7 +206,7 @@ def _check_given(classified: ClassifiedSite, node: Node, given: GivenTls, now: f
         yield make("RTC306", host, f"{what} is for {', '.join(given.names) or 'no name'}, not for {name}.")
     yield from _check_dates(host, what, given.not_before, given.not_after, now)
     if given.missing:
-        yield make("RTC302", host, f"{what} was issued by '{given.missing}', whose certificate was not given.")
+        yield make("RTC302", host, f"{what} leads to '{given.missing}', whose certificate was not given.")
     if given.refused:
         yield make("RTC326", host, f"{what} is refused by clients: {given.refused}.")
     if given.weak:

@@ -5,7 +5,7 @@
 """Whether clients would take a certificate: a handshake in memory, with OpenSSL as the judge.
 
 Dates, names, sizes of keys and missing issuers have findings of their own, which say more; what is asked here is the
-rest of RFC 5280, which is not written a second time.
+rest of RFC 5280, which is not written a second time, and the one thing that OpenSSL does not mind.
 """
 
 from __future__ import annotations
@@ -27,6 +27,23 @@ _REFUSALS = {
     48: "an authority in its chain is forbidden to issue for this name (nameConstraints)",
     79: _NO_AUTHORITY,
 }
+
+
+def explain_key_usage(certificate: bytes) -> str:
+    """Why Java and browsers refuse the key of a server's certificate (DER); "" where they do not.
+
+    Since RSA key exchange is gone (TLS 1.3, and forward secrecy before that), the server signs with it. OpenSSL takes
+    one for encryption alone, so that no check of ours would notice.
+    """
+    # Ansible itself needs cryptography on the controller; managed hosts never come here.
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        usage = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):  # for everything, or nothing that can be judged
+        return ""
+    missing = "its keyUsage is not for signatures (digitalSignature is missing), which Java and browsers insist on"
+    return "" if usage.digital_signature else missing
 
 
 def find_refusal(chain: str, key: str, authorities: str) -> str:

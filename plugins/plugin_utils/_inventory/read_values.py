@@ -44,7 +44,7 @@ class Variable:
     """One variable of the inventory.
 
     ``field`` is the attribute of :class:`HostSettings`; "" for what only roles and playbooks read (secrets,
-    batch size): the plan never evaluates these.
+    batch size): the plan keeps none of these.
     """
 
     name: str
@@ -80,6 +80,8 @@ _NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
 
 
 def _read_name(value: Any, variable: Variable) -> str:
+    if value is False and variable.field == "proxy":
+        raise ValueError("a text is expected, not a truth value (false): for no proxy, write none.")
     text = _read_text(value, variable)
     why = host_names.explain_name(text) if variable.field in ("server_name", "upstream_name") else ""
     if why or not _NAME.match(text):
@@ -154,6 +156,9 @@ def _read_bool(value: Any, _variable: Variable) -> bool:
     raise ValueError(f"'{host_names.show(str(value))}' is neither true nor false.")
 
 
+_ALSO = {"httpd": "apache", "bigip": "f5", "k8s": "kubernetes", "ingress": "kubernetes", "ssl": "HTTP + SSL"}
+
+
 def _squeeze(text: str) -> str:
     return re.sub(r"[\s_-]+", "", text).lower()
 
@@ -164,9 +169,10 @@ def _read_choice(value: Any, variable: Variable) -> str:
         if _squeeze(choice) == _squeeze(text):
             return choice
     allowed = ", ".join(variable.choices)
+    text = _ALSO.get(_squeeze(text), text)
     near = difflib.get_close_matches(text, variable.choices, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise ValueError(f"'{host_names.show(text)}' is not one of: {allowed}.{hint}")
+    raise ValueError(f"'{host_names.show(str(value).strip())}' is not one of: {allowed}.{hint}")
 
 
 def _read_path(value: Any, variable: Variable) -> str:

@@ -43,6 +43,8 @@ class GivenTls:
     fingerprint: str = ""  # SHA-256 of the leaf, lower-case hex
     self_signed: bool = False
     missing: str = ""  # the issuer that is needed and neither in the file nor the authority
+    top_subject: str = ""  # the self-signed end of the chain, where the given authority is another one
+    top_fingerprint: str = ""
     refused: str = ""  # why clients do not take it, whatever the name and the time
     weak: str = ""  # "RSA 1024": too small for clients of today
     test_authority: bool = False
@@ -83,6 +85,9 @@ def inspect(
     _set_root(given, chain, roots)
     if chain and key is not None and given.key_matches and not given.error and not given.missing:
         given.refused = handshake.find_refusal(certificate, key, given.root_pem)
+    # Java does not ask one that is trusted itself what its key is for (sun.security.validator.Validator).
+    if chain and not given.self_signed:
+        given.refused = given.refused or handshake.explain_key_usage(chain[0].der)
     texts = {"certificate": certificate or None, "private_key": key, "authority": upstream}
     given.digests = {holds: make_digest(holds, text, given.names) for holds, text in texts.items() if text is not None}
     return given
@@ -151,15 +156,19 @@ def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate
     given.self_signed = leaf.self_signed
     given.weak = server_certificate.weakness(leaf)
     given.test_authority = any(TEST_AUTHORITY in item.issuer for item in chain + roots)
-    given.missing = _find_missing(chain, roots)
+    _find_missing(given, chains.climb(leaf, chain), roots)
 
 
-def _find_missing(chain: list[Certificate], roots: list[Certificate]) -> str:
-    sent = chains.climb(chain[0], chain)
-    if sent[-1].self_signed or any(chains.issued(sent[-1], root) for root in roots):
-        return ""
+def _find_missing(given: GivenTls, sent: list[Certificate], roots: list[Certificate]) -> None:
+    top = sent[-1]
+    # An authority may stand anywhere in the chain: Java trusts an intermediate certificate as it does a root.
+    if any(one == root or chains.issued(one, root) for root in roots for one in sent):
+        return
+    if top.self_signed:
+        given.top_subject, given.top_fingerprint = (top.subject, top.fingerprint) if roots else ("", "")
     # Without the authority, a chain that ends in an intermediate certificate is as complete as servers send them.
-    return sent[-1].issuer if roots or len(sent) == 1 else ""
+    elif roots or len(sent) == 1:
+        given.missing = top.issuer
 
 
 def _set_root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import reaching
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.read_values import (
     READERS,
     Mute,
@@ -378,6 +379,22 @@ def check_secret(name: str, value: Any) -> list[Problem]:
     """What is wrong with a secret before it is evaluated: a list or a truth value would be written as one."""
     wrong = explain_secret(value)
     return [_make_problem(_BY_NAME[name], wrong)] if wrong else []
+
+
+_UNDEFINED = re.compile(r"'[^']{1,80}' is undefined")
+
+
+def explain_unreadable(name: str, error: str) -> Problem:
+    """A problem with a secret that cannot be evaluated. Of the error only what has no secret in it is repeated.
+
+    A run would not notice: for a secret whose variable is not there, roles take what they take without one.
+    """
+    remedy = reaching.find_remedy(error)
+    if remedy == reaching.VAULT:
+        return Problem("RTC102", name, f"{name} cannot be decrypted: {error}", remedy)
+    found = _UNDEFINED.search(error)
+    text = f"{name} cannot be evaluated: {found[0] if found else 'its template fails'}."
+    return Problem("RTC102", name, text, "Correct the variable in the inventory.")
 
 
 def is_common(variables: Mapping[str, Any], name: str) -> bool:

@@ -24,6 +24,7 @@ NOT_COMMON = (
 
 _SQUEEZED = {**{name.replace("_", ""): name for name in GROUPS}, "rtcproxy": "rtc_proxies"}
 _ALIKE = 0.85  # confluense and conflunce are; jira_dev, wiki and confluence2 (which says that it is another) are not
+_OF_OTHERS = re.compile(r"(confluence|jira|rtc_?prox(y|ies))[\W_]+[^\W_]{2}|.*[0-9]", re.IGNORECASE)  # confluence_db
 
 
 def add_host(plan_input: PlanInput, host: str, variables: Mapping[str, Any], problems: Iterable[Problem] = ()) -> None:
@@ -53,7 +54,7 @@ def find_meant_groups(groups: Mapping[str, Iterable[str]]) -> dict[str, str]:
     found = {}
     for name in sorted(set(map(str, groups)) - {*GROUPS, "all", "ungrouped"}):
         squeezed = re.sub(r"[\W_]", "", name.lower())
-        near = [] if re.search(r"[0-9]", name) else difflib.get_close_matches(squeezed, _SQUEEZED, n=1, cutoff=_ALIKE)
+        near = [] if _OF_OTHERS.match(name) else difflib.get_close_matches(squeezed, _SQUEEZED, n=1, cutoff=_ALIKE)
         if near and set(groups[name]) - ours:
             found[name] = _SQUEEZED[near[0]]
     return found

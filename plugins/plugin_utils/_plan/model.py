@@ -71,6 +71,10 @@ class PlanInput:
         known = self.settings.get(host, {})
         return known.get(kind) or next(iter(known.values()), HostSettings())
 
+    def is_absent(self, host: str, kind: str) -> bool:
+        """Whether a node is to have nothing of this collection any more."""
+        return kind in self.absent.get(host, []) or self.settings_of(host, kind).state == "absent"
+
 
 @dataclass
 class Choice:

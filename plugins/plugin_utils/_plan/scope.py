@@ -24,28 +24,23 @@ def list_nodes(plan_input: PlanInput) -> Iterator[tuple[str, str]]:
             yield host, kind
 
 
-def is_absent(plan_input: PlanInput, host: str, kind: str) -> bool:
-    """Whether a node is to have nothing of this collection any more."""
-    return kind in plan_input.absent.get(host, []) or plan_input.settings_of(host, kind).state == "absent"
-
-
 def has_absent(plan_input: PlanInput) -> bool:
     """Whether a node of this run is to have nothing: a run that finds no site has something to do, or did it before."""
-    return any(host in plan_input.facts and is_absent(plan_input, host, kind) for host, kind in list_nodes(plan_input))
+    return any(host in plan_input.facts and plan_input.is_absent(host, kind) for host, kind in list_nodes(plan_input))
 
 
 def leave_absent_out(plan_input: PlanInput) -> PlanInput:
     """The input without the nodes that are to have nothing: no site is made of them, and nothing is wrong with them."""
     groups = dict(plan_input.groups)
     for kind in KINDS:
-        groups[kind] = [host for host in groups.get(kind, []) if not is_absent(plan_input, host, kind)]
+        groups[kind] = [host for host in groups.get(kind, []) if not plan_input.is_absent(host, kind)]
     return dataclasses.replace(plan_input, groups=groups)
 
 
 def add_restarts(plan: Plan, plan_input: PlanInput) -> None:
     """Restarts of applications that are to have nothing any more, where what is taken away is read at the start."""
     groups = {
-        kind: [host for host in plan_input.groups.get(kind, []) if is_absent(plan_input, host, kind)] for kind in KINDS
+        kind: [host for host in plan_input.groups.get(kind, []) if plan_input.is_absent(host, kind)] for kind in KINDS
     }
     if not any(groups.values()):
         return
@@ -71,7 +66,7 @@ def find_scope(plan_input: PlanInput, plan: Plan) -> Scope:
     for host, kind in list_nodes(plan_input):
         owner = name_owner(host, kind)
         known.add(owner)
-        if host in plan_input.facts and (owner in in_sites or is_absent(plan_input, host, kind)):
+        if host in plan_input.facts and (owner in in_sites or plan_input.is_absent(host, kind)):
             present.add(owner)
         if plan_input.settings_of(host, kind).conflicts == "overwrite":
             overwrite.add(owner)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import Any, Iterable, Mapping, Sequence
 
@@ -16,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import NOT_
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome, WrittenVhost
 
 WIDTH = 100
+_COPIED = re.compile(r"\s|.*[\\{};]$")  # lines of configurations and commands, in remedies; and of differences
 PLACEMENTS = {
     "direct": "no proxy",
     "same_host": "proxy on the same host",
@@ -243,9 +245,13 @@ def _render_table(rows: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _wrap(text: str, first: str, others: str) -> list[str]:
+    """Lines of a text; what is to be copied stays as it is: a quoted value, for example, would get a line end."""
     lines: list[str] = []
     for number, paragraph in enumerate(text.splitlines() or [""]):
         start = first if number == 0 else others
+        if number and _COPIED.match(paragraph):
+            lines.append(start + paragraph)
+            continue
         indent = others + " " * (len(paragraph) - len(paragraph.lstrip()))
         lines += textwrap.wrap(
             paragraph,

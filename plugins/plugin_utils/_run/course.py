@@ -17,7 +17,6 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.load_inventory import GROUPS
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.scope import is_absent
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import KINDS, name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import needed, steps
 
@@ -141,7 +140,7 @@ def _list_missing(site: Site, plan: Plan, plan_input: PlanInput) -> set[str]:
         for owner in entry.owners
     }
     placed = {host for one in plan.sites if one.application == kind for host in one.nodes}
-    listed = (host for host in plan_input.groups.get(kind, []) if not is_absent(plan_input, host, kind))
+    listed = (host for host in plan_input.groups.get(kind, []) if not plan_input.is_absent(host, kind))
     return {host for host in listed if host not in placed and name_owner(host, kind) in recorded}
 
 

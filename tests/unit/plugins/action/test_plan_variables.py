@@ -61,6 +61,31 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     assert "rtc_origins cannot be evaluated" in run.text
 
 
+def test_an_omitted_secret_is_none_and_nothing_else_is_omitted(tmp_path):
+    data = base("plain_remote")
+    store = {"rtc_store_url": "postgresql://rtc@10.0.0.30/rtc", "rtc_service": "deployed"}
+    data["vars"]["wiki1"] = {**store, "rtc_store_password": "{{ of_nobody | default(omit) }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert "rtc_store_url is given without rtc_store_password" in run.text
+
+    data["vars"]["wiki1"] = {"rtc_users": "{{ of_nobody | default(omit) }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert (
+        "rtc_users cannot be evaluated: it is omit, which only arguments of tasks may be: write default('')" in run.text
+    )
+
+
+def test_a_filter_that_fails_is_an_error_of_the_variable(tmp_path):
+    """Until ansible-core 2.18 what a filter raises comes as it is, and would end the plan without a finding."""
+    data = base("plain_remote")
+    data["all"] = {"rtc_origins": "{{ 'no json' | from_json }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert "RTC102 wiki1: rtc_origins cannot be evaluated: " in run.text
+
+
 @pytest.mark.parametrize("name", ["rtc_verify_address", "rtc_verify_request_url", "rtc_verify_fetch_url"])
 def test_what_is_evaluated_for_each_checked_site_may_use_the_site(tmp_path, name):
     data = base("plain_remote")
@@ -206,6 +231,50 @@ def test_a_secret_that_is_a_text_template_or_number_is_taken(tmp_path, value):
     data = base("plain_remote")
     data["all"] = {"rtc_truststore_password": value}
     assert Run(tmp_path, data)()["errors"] == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("{{ vault_rtc_secert }}", "rtc_secret cannot be evaluated: 'vault_rtc_secert' is undefined."),
+        ("{{ of_others }}", "rtc_secret cannot be evaluated: 'of_nobody' is undefined."),
+        ({"confluence": "{{ of_nobody }}"}, "rtc_secret cannot be evaluated: 'of_nobody' is undefined."),
+        ("{{ vault_rtc_secret | from_json }}", "rtc_secret cannot be evaluated: its template fails."),
+        ("{{ [vault_rtc_secret] }}", "rtc_secret: a text is expected, not a list: put it in quotes."),
+    ],
+)
+def test_a_secret_whose_variable_is_misspelt_stops_the_run(tmp_path, value, told):
+    """Roles would take it for one that is not given, and make another."""
+    data = base("plain_remote")
+    data["all"] = {"vault_rtc_secret": "s3cret" * 8, "of_others": "{{ of_nobody }}", "rtc_secret": value}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert f"RTC102 wiki1: {told}" in run.text and "s3cret" not in run.text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{{ vault_rtc_secret }}",
+        "{{ of_nobody | default(vault_rtc_secret) }}",
+        "{{ hostvars['nobody'].secret }}",  # what is not of this host alone is not looked at
+        "{{ of_a_lookup }}",
+    ],
+)
+def test_a_secret_that_another_variable_has_is_taken(tmp_path, value):
+    data = base("plain_remote")
+    of_a_lookup = "{{ lookup('ansible.builtin.file', '/nowhere') }}"
+    data["all"] = {"vault_rtc_secret": "s3cret" * 8, "of_a_lookup": of_a_lookup, "rtc_secret": value}
+    assert Run(tmp_path, data)()["errors"] == 0
+
+
+def test_a_secret_that_another_variable_has_and_that_is_empty_is_none(tmp_path):
+    data = base("plain_remote")
+    store = {"rtc_store_url": "postgresql://rtc@10.0.0.30/rtc", "rtc_service": "deployed"}
+    data["vars"]["wiki1"] = {**store, "rtc_store_password": "{{ of_nobody | default('') }}"}
+    run = Run(tmp_path, data)
+    run()
+    assert "rtc_store_url is given without rtc_store_password" in run.text
 
 
 def test_a_wrong_variable_is_named_with_its_place(tmp_path):

@@ -61,7 +61,7 @@ def printed(monkeypatch):
 
 @pytest.fixture
 def run(printed):
-    def report(hostvars, check_mode=False, host="wiki1", tags=("all",), **options):
+    def report(hostvars, check_mode=False, host="wiki1", tags=("all",), groups=None, **options):
         loader, task, context = DataLoader(), Task(), PlayContext()
         task.args, task.action, task.check_mode = options, "collab.rtc.report", check_mode
         variables = {
@@ -69,6 +69,7 @@ def run(printed):
             "inventory_hostname": host,
             "ansible_play_hosts_all": list(hostvars),
             "ansible_run_tags": list(tags),
+            "groups": groups or {},
         }
         module = action.ActionModule(
             task=task,
@@ -163,6 +164,11 @@ def test_a_file_that_cannot_be_written_is_an_error_after_printing(run, printed):
 def test_without_a_plan_there_is_nothing_to_report(run):
     with pytest.raises(AnsibleActionFail, match="No host is in the groups confluence, jira or rtc_proxies"):
         run({"wiki1": {}})
+
+
+def test_a_group_that_is_probably_meant_is_named(run):
+    with pytest.raises(AnsibleActionFail, match=r"Nothing is done for wiki1: the group Confluence is not one"):
+        run({"wiki1": {}}, groups={"all": ["wiki1"], "Confluence": ["wiki1"]})
 
 
 BROKEN = {"failed": True, "msg": "server.xml is gone."}

@@ -102,6 +102,21 @@ def test_an_authority_that_is_not_the_certificates(leaf, intermediate):
     assert tls_files.inspect(leaf.pem + intermediate.pem, None, other.pem).missing == "CN=Example Root"
 
 
+def test_an_authority_that_is_not_the_one_that_the_file_leads_to(leaf, intermediate, root):
+    other = Issued("Other Root", authority=True)
+    chain = leaf.pem + intermediate.pem + root.pem
+    given = tls_files.inspect(chain, None, other.pem)
+    assert (given.missing, given.top_subject, given.root_subject) == ("", "CN=Example Root", "CN=Other Root")
+    for right in (None, root.pem, other.pem + root.pem, intermediate.pem):
+        assert tls_files.inspect(chain, None, right).top_subject == ""
+
+
+def test_an_authority_in_the_middle_of_the_chain_is_one(leaf, intermediate):
+    """Java trusts it as it does a root, and what issued it is nobody's business then."""
+    given = tls_files.inspect(leaf.pem + intermediate.pem, leaf.key_pem(), intermediate.pem)
+    assert (given.missing, given.refused, given.root_subject) == ("", "", "CN=Example Issuing CA")
+
+
 def test_an_old_and_a_new_authority_are_both_trusted(leaf, intermediate, root):
     old = Issued("Old Root", authority=True)
     assert tls_files.inspect(leaf.pem + intermediate.pem, None, root.pem + old.pem).root_pem == root.pem + old.pem
@@ -255,6 +270,8 @@ NOT_HERE = x509.NameConstraints(None, [x509.DNSName("example.com")])
         ({"further": [HERE]}, {}, ""),
         ({"further": [usage(crl_sign=True)]}, {}, "may not sign certificates"),
         ({"further": [usage(key_cert_sign=True)]}, {"further": [usage(digital_signature=True)]}, ""),
+        ({}, {"further": [usage(key_encipherment=True)]}, "digitalSignature is missing"),  # OpenSSL takes it
+        ({}, {"further": [usage(digital_signature=True, key_encipherment=True)]}, ""),
     ],
 )
 @pytest.mark.parametrize("given_root", [True, False])
@@ -266,6 +283,11 @@ def test_what_clients_refuse_whatever_its_name_and_dates(root, of_authority, of_
     given = tls_files.inspect(chain, leaf.key_pem(), root.pem if given_root else None)
     assert (given.error, given.missing) == ("", "")
     assert (text in given.refused, bool(given.refused)) == (True, bool(text))
+
+
+def test_a_self_signed_certificate_is_trusted_whatever_its_key_is_for():
+    alone = Issued("wiki", names=WIKI, further=[usage(key_encipherment=True)])
+    assert tls_files.inspect(alone.pem, alone.key_pem(), None).refused == ""
 
 
 def test_an_authority_that_may_not_have_one_below(root):

@@ -84,6 +84,19 @@ def test_the_remedy_of_several_lines_keeps_them(base):
     assert "proxy_set_header Upgrade $http_upgrade;" in lines
 
 
+def test_what_is_to_be_copied_is_not_broken_where_prose_is():
+    """A line end within quotes would be part of the value: each line of nginx's log would be two."""
+    copied = [
+        "log_format rtc '" + "$remote_addr " * 10 + "end';",
+        '  send "GET /rtc-health HTTP/1.1' + " Host: wiki.example.com" * 5 + '" \\',
+    ]
+    prose = "Listen: " + "port 9083 of wiki.example.com " * 5
+    remedy = "\n".join(["Configure it by hand. " * 6, *copied, prose])
+    text = report_text.render_errors([Finding("RTC410", "error", "wiki1", "It is not configured.", remedy=remedy)])
+    lines = text.splitlines()
+    assert [line.strip() for line in lines if len(line) > report_text.WIDTH] == [line.strip() for line in copied]
+
+
 def test_checks_with_their_marks(base):
     plan = make_plan(base("same_host"))
     text = report_text.render_report(plan, Outcome(checks={"wiki.example.com:9083": [GOOD, BAD, SKIPPED]}))
