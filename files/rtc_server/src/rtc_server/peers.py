@@ -17,6 +17,7 @@ from aiohttp import web
 from .capacity import Capacity
 from .engine.takeover import find_protocol
 from .engine.turns import Turns
+from .heads import END_OF_HEAD, PIPELINED_BYTES, has_leftover, is_pipeline
 from .rarely import Rarely
 from .slices import Slices
 from .strangers import PROXY, Strangers, group_of
@@ -26,10 +27,8 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEAD_BYTES = 64 << 10  # of a request without body; aiohttp alone would take megabytes
+_LEFTOVER_BYTES = 8 << 20  # of a body that nobody wants: hung up on, its client may lose the answer (RFC 9112, 9.6)
 _REQUESTS = 100  # over one connection without a token
-_END_OF_HEAD = b"\r\n\r\n"
-_BODILESS = (b"GET ", b"HEAD", b"OPTI")
-_PIPELINED_BYTES = 4 << 10  # behind such a request: nobody sends the next one before its answer, but early frames come
 _RESERVE = 8  # connections for newcomers, /readyz among them, beside those that clients with a token may have
 _ORDERLY = 1.0  # seconds that an end takes which is said before
 _PROXY_SECONDS = 90.0  # between two requests of a trusted proxy: longer than nginx keeps a connection (60)
@@ -77,6 +76,7 @@ class Peer(asyncio.Protocol):
         "_held",
         "_http",
         "_input",
+        "_is_leftover",
         "_is_proxy",
         "_most",
         "_peers",
@@ -102,6 +102,7 @@ class Peer(asyncio.Protocol):
         self._held = 0  # bytes that came in this stage, and may be in memory still
         self.counted = 0  # of them: those that count as a stranger's
         self._most = _HEAD_BYTES  # of them; 0 for a body, which the engine limits
+        self._is_leftover = False  # what comes is the rest of a body whose request was answered
         self._head_ended = False
         self._end = b""  # of what came, in which an end of the head may have begun
         # While TLS is agreed on: the socket and the task that waits for it.
@@ -122,10 +123,14 @@ class Peer(asyncio.Protocol):
             self.deadline = min(self.deadline, self._peers.now() + self._peers.times.stranger)
         size = len(data)
         self._held += size
-        if self._most and not self._head_ended:
-            self._head_ended = _END_OF_HEAD in data or _END_OF_HEAD in self._end + data[:3]
+        if self._is_leftover:
+            if self._held > _LEFTOVER_BYTES:
+                self.end()
+                return
+        elif self._most and not self._head_ended:
+            self._head_ended = END_OF_HEAD in data or END_OF_HEAD in self._end + data[:3]
             self._end = data[-3:]
-            if (self._held > self._most and (self._busy or not self._head_ended)) or _is_pipeline(data):
+            if (self._held > self._most and (self._busy or not self._head_ended)) or is_pipeline(data):
                 self.end()
                 return
         self._peers.hold(self, size)
@@ -169,7 +174,7 @@ class Peer(asyncio.Protocol):
         self._busy = True
         self._requests += 1
         peers.strangers.touch(self)
-        self._set_stage(0 if request.body_exists else _PIPELINED_BYTES, peers.times.stranger)
+        self._set_stage(0 if request.body_exists else PIPELINED_BYTES, peers.times.stranger)
         if self._is_proxy:
             self.group = group_of(peers.address_of(request))
             peers.refile(self)
@@ -180,8 +185,9 @@ class Peer(asyncio.Protocol):
         if session.admitted:
             self.admitted()
 
-    def finish(self) -> None:
-        """It was handled. Now its answer has to be read, and the next head to come."""
+    def finish(self, has_leftover: bool) -> None:
+        """It was handled. Now its answer has to be read, and the next head to come; or what is left of its body, which
+        aiohttp reads and drops before it hangs up."""
         self._busy = False
         if self.transport is None:
             return
@@ -195,7 +201,8 @@ class Peer(asyncio.Protocol):
             self._peers.refile(self)
         else:
             self._peers.watch(self)
-        self._set_stage(_HEAD_BYTES, seconds)
+        self._set_stage(_HEAD_BYTES, times.stranger if has_leftover else seconds)
+        self._is_leftover = has_leftover
 
     def taken_over(self, protocol: asyncio.Protocol) -> None:
         """A WebSocket has it now. If its session shows no token, the session ends before this is overdue, in an orderly
@@ -235,7 +242,7 @@ class Peer(asyncio.Protocol):
         self._peers.release(self)
         self._held = 0
         self._most = most
-        self._head_ended = False
+        self._is_leftover = self._head_ended = False
         self._end = b""
         self.deadline = self._peers.now() + seconds
 
@@ -255,9 +262,11 @@ class Peer(asyncio.Protocol):
         self.end()
         return True
 
-    def has_asked_enough(self) -> bool:
-        """Whether a stranger has had as many requests as one connection may. Thousands may be sent ahead in one go."""
-        return self._requests >= _REQUESTS and not self._is_proxy and self in self._peers.strangers
+    def is_last(self, request: web.Request) -> bool:
+        """Whether no other may follow: a body is still to come that the answer did not wait for, or a stranger has had
+        as many requests as one connection may. Thousands may be sent ahead in one go."""
+        has_asked_enough = self._requests >= _REQUESTS and not self._is_proxy and self in self._peers.strangers
+        return has_asked_enough or has_leftover(request)
 
     def is_idle(self) -> bool:
         """Whether it waits between two requests."""
@@ -281,14 +290,6 @@ class Peer(asyncio.Protocol):
         if not self.is_over:
             self.is_over = True
             self._peers.forget(self)
-
-
-def _is_pipeline(data: bytes) -> bool:
-    """Whether more follows a request without body than may: aiohttp would make objects of all of it at once."""
-    if len(data) <= _PIPELINED_BYTES or data[:4] not in _BODILESS:
-        return False
-    end = data.find(_END_OF_HEAD)
-    return 0 <= end < len(data) - _PIPELINED_BYTES
 
 
 class Peers:
@@ -474,17 +475,17 @@ class Peers:
         peer.begin(request)
         try:
             response = await handler(request)
-            if peer.has_asked_enough():
+            if peer.is_last(request):
                 response.force_close()
             return response
         except web.HTTPException as response:
-            if peer.has_asked_enough():
+            if peer.is_last(request):
                 response.force_close()
             raise
         finally:
             protocol = find_protocol(transport)
             if protocol is None or protocol is peer:
-                peer.finish()
+                peer.finish(has_leftover(request))
             else:
                 cast(Any, protocol).peer = peer
                 peer.taken_over(cast(asyncio.Protocol, protocol))
