@@ -129,7 +129,7 @@ export class Project {
     this._listener = listener;
     this._user = "";
     /** @type {Map<string, {pending: Pending, outcome: ReturnType<typeof defer<number>>, on: Connection | null,
-     *    isAsked: boolean, losses: number}>} */
+     *    askedOn: Connection | null, losses: number}>} */
     this._unsent = new Map();
     this._joining = false;
     this._isLive = false;
@@ -348,7 +348,7 @@ export class Project {
 
   /** @param {Pending} pending */
   _add(pending) {
-    const unsent = { pending, outcome: /** @type {ReturnType<typeof defer<number>>} */ (defer()), on: null, isAsked: false, losses: 0 };
+    const unsent = { pending, outcome: /** @type {ReturnType<typeof defer<number>>} */ (defer()), on: null, askedOn: null, losses: 0 };
     this._unsent.set(pending.id, unsent);
     return unsent;
   }
@@ -369,14 +369,14 @@ export class Project {
   /** @param {Connection} connection @param {any} unsent */
   _sendOne(connection, unsent) {
     unsent.on = connection;
-    unsent.losses += unsent.isAsked ? 1 : 0; // before an answer
-    unsent.isAsked = true;
+    unsent.losses += unsent.askedOn && unsent.askedOn !== connection ? 1 : 0; // before an answer
+    unsent.askedOn = connection;
     const { pending } = unsent;
     if (pending.since === null) pending.since = this.revision;
     connection.ask("change", { project: this.name, ...pending }, (answer) => {
+      unsent.askedOn = null;
       if (unsent.on !== connection || this._unsent.get(pending.id) !== unsent) return; // its copy came before
       unsent.on = null;
-      unsent.isAsked = false;
       const wait = findWait(answer);
       if (answer.ok) this._settle(unsent, answer.revision);
       else if (answer.code === "not_joined") { if (!this._joining) this._beginSoon(); }
