@@ -318,7 +318,8 @@ class Project:
         if connection is None or not self._live.is_set() or self._again is not None:
             return
         for unsent in [one for one in self._unsent.values() if one.is_too_large]:
-            self._give_up(unsent, make_too_large(unsent.size))
+            if self._unsent.get(unsent.pending["id"]) is unsent:  # the listener may submit
+                self._give_up(unsent, make_too_large(unsent.size))
         size = 0
         for unsent in itertools.islice(self._unsent.values(), self._client.window):
             size += unsent.size
