@@ -101,7 +101,8 @@ async def test_an_answer_outlives_the_body_that_it_refuses(site: Site, coding: s
         assert json.loads(await raw.answer())["code"] == (1 if path else 3)
         raw.send(request[1_500_000:])
         await raw.writer.drain()
-        assert await asyncio.wait_for(raw.reader.read(), PATIENCE) == b""  # an end, and no reset
+        if coding == "whole":  # where chunks end is not looked for
+            assert await asyncio.wait_for(raw.reader.read(), PATIENCE) == b""  # an end, and no reset
         raw.close()
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from .capacity import Capacity
 from .engine.takeover import find_protocol
 from .engine.turns import Turns
-from .heads import END_OF_HEAD, PIPELINED_BYTES, has_leftover, is_pipeline
+from .heads import END_OF_HEAD, PIPELINED_BYTES, Leftover, find_leftover, is_pipeline
 from .rarely import Rarely
 from .slices import Slices
 from .strangers import PROXY, Strangers, group_of
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEAD_BYTES = 64 << 10  # of a request without body; aiohttp alone would take megabytes
-_LEFTOVER_BYTES = 8 << 20  # of a body that nobody wants: hung up on, its client may lose the answer (RFC 9112, 9.6)
 _REQUESTS = 100  # over one connection without a token
 _RESERVE = 8  # connections for newcomers, /readyz among them, beside those that clients with a token may have
 _ORDERLY = 1.0  # seconds that an end takes which is said before
@@ -76,7 +75,6 @@ class Peer(asyncio.Protocol):
         "_held",
         "_http",
         "_input",
-        "_is_leftover",
         "_is_proxy",
         "_most",
         "_peers",
@@ -94,7 +92,7 @@ class Peer(asyncio.Protocol):
         self.group = group  # of addresses; a proxy's changes with its requests
         self._is_proxy = is_proxy
         self._http: web.RequestHandler | None = None
-        self._input: Slices | None = None  # of that
+        self._input: Slices | Leftover | None = None  # of that
         self._session: SessionLike | None = None  # whose request it has, or had last
         self._busy = False  # a request is being handled
         self._requests = 0
@@ -102,7 +100,6 @@ class Peer(asyncio.Protocol):
         self._held = 0  # bytes that came in this stage, and may be in memory still
         self.counted = 0  # of them: those that count as a stranger's
         self._most = _HEAD_BYTES  # of them; 0 for a body, which the engine limits
-        self._is_leftover = False  # what comes is the rest of a body whose request was answered
         self._head_ended = False
         self._end = b""  # of what came, in which an end of the head may have begun
         # While TLS is agreed on: the socket and the task that waits for it.
@@ -123,11 +120,7 @@ class Peer(asyncio.Protocol):
             self.deadline = min(self.deadline, self._peers.now() + self._peers.times.stranger)
         size = len(data)
         self._held += size
-        if self._is_leftover:
-            if self._held > _LEFTOVER_BYTES:
-                self.end()
-                return
-        elif self._most and not self._head_ended:
+        if self._most and not self._head_ended:
             self._head_ended = END_OF_HEAD in data or END_OF_HEAD in self._end + data[:3]
             self._end = data[-3:]
             if (self._held > self._most and (self._busy or not self._head_ended)) or is_pipeline(data):
@@ -185,9 +178,9 @@ class Peer(asyncio.Protocol):
         if session.admitted:
             self.admitted()
 
-    def finish(self, has_leftover: bool) -> None:
-        """It was handled. Now its answer has to be read, and the next head to come; or what is left of its body, which
-        aiohttp reads and drops before it hangs up."""
+    def finish(self, request: web.Request) -> None:
+        """It was handled. Now its answer has to be read, and the next head to come; or what is left of its body: that
+        is dropped."""
         self._busy = False
         if self.transport is None:
             return
@@ -201,8 +194,13 @@ class Peer(asyncio.Protocol):
             self._peers.refile(self)
         else:
             self._peers.watch(self)
-        self._set_stage(_HEAD_BYTES, times.stranger if has_leftover else seconds)
-        self._is_leftover = has_leftover
+        leftover = 0 if self._input is None else find_leftover(request, self._input.waiting)
+        if leftover and self._input is not None:
+            self._input.stop()
+            self._input = Leftover(cast(asyncio.Transport, self.transport), leftover)
+            self._set_stage(0, times.stranger)
+        else:
+            self._set_stage(_HEAD_BYTES, seconds)
 
     def taken_over(self, protocol: asyncio.Protocol) -> None:
         """A WebSocket has it now. If its session shows no token, the session ends before this is overdue, in an orderly
@@ -242,7 +240,7 @@ class Peer(asyncio.Protocol):
         self._peers.release(self)
         self._held = 0
         self._most = most
-        self._is_leftover = self._head_ended = False
+        self._head_ended = False
         self._end = b""
         self.deadline = self._peers.now() + seconds
 
@@ -266,7 +264,7 @@ class Peer(asyncio.Protocol):
         """Whether no other may follow: a body is still to come that the answer did not wait for, or a stranger has had
         as many requests as one connection may. Thousands may be sent ahead in one go."""
         has_asked_enough = self._requests >= _REQUESTS and not self._is_proxy and self in self._peers.strangers
-        return has_asked_enough or has_leftover(request)
+        return has_asked_enough or find_leftover(request) > 0
 
     def is_idle(self) -> bool:
         """Whether it waits between two requests."""
@@ -485,7 +483,7 @@ class Peers:
         finally:
             protocol = find_protocol(transport)
             if protocol is None or protocol is peer:
-                peer.finish(has_leftover(request))
+                peer.finish(request)
             else:
                 cast(Any, protocol).peer = peer
                 peer.taken_over(cast(asyncio.Protocol, protocol))
