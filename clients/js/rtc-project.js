@@ -52,11 +52,11 @@ const MOST_LOSSES = 3; // connections that end while a longer one is not answere
 /** @param {any} data */
 const measure = (data) => new TextEncoder().encode(JSON.stringify(data)).length;
 
-/** What a client itself says of a message that ends each connection. @param {any} data */
-const makeTooLarge = (data) => new Refused("too_large", `the connection ended each time that these ${measure(data)} bytes were sent`);
+/** What a client itself says of a message that ends each connection. @param {number} size */
+const makeTooLarge = (size) => new Refused("too_large", `the connection ended each time that these ${size} bytes were sent`);
 
-/** Whether a message ends each connection, as far as can be told. @param {number} losses @param {any} data */
-const isTooLarge = (losses, data) => losses >= MOST_LOSSES && measure(data) > SURE_BYTES;
+/** Whether a message ends each connection, as far as can be told. @param {number} losses @param {number} size */
+const isTooLarge = (losses, size) => losses >= MOST_LOSSES && size > SURE_BYTES;
 
 const MOST_WAIT = 3600; // seconds: whatever a server says, it is asked again within the hour
 
@@ -129,7 +129,7 @@ export class Project {
     this._listener = listener;
     this._user = "";
     /** @type {Map<string, {pending: Pending, outcome: ReturnType<typeof defer<number>>, on: Connection | null,
-     *    isAsked: boolean, losses: number}>} */
+     *    size: number, askedOn: Connection | null, losses: number}>} */
     this._unsent = new Map();
     this._joining = false;
     this._isLive = false;
@@ -348,7 +348,7 @@ export class Project {
 
   /** @param {Pending} pending */
   _add(pending) {
-    const unsent = { pending, outcome: /** @type {ReturnType<typeof defer<number>>} */ (defer()), on: null, isAsked: false, losses: 0 };
+    const unsent = { pending, outcome: /** @type {ReturnType<typeof defer<number>>} */ (defer()), on: null, size: measure(pending.data), askedOn: null, losses: 0 };
     this._unsent.set(pending.id, unsent);
     return unsent;
   }
@@ -358,10 +358,13 @@ export class Project {
     const connection = this._client._connection;
     if (!connection || !this._isLive || this._again) return;
     for (const unsent of [...this._unsent.values()])
-      if (isTooLarge(unsent.losses, unsent.pending.data)) this._giveUp(unsent, makeTooLarge(unsent.pending.data));
-    let underWay = 0;
+      if (this._unsent.get(unsent.pending.id) === unsent && isTooLarge(unsent.losses, unsent.size)) // the listener may submit
+        this._giveUp(unsent, makeTooLarge(unsent.size));
+    let underWay = 0, size = 0;
     for (const unsent of this._unsent.values()) {
-      if (++underWay > this._client._window) return;
+      size += unsent.size;
+      // A large one alone: or its neighbours would be taken for the one that ends each connection.
+      if (++underWay > this._client._window || (size > SURE_BYTES && size !== unsent.size)) return;
       if (!unsent.on) this._sendOne(connection, unsent);
     }
   }
@@ -369,14 +372,14 @@ export class Project {
   /** @param {Connection} connection @param {any} unsent */
   _sendOne(connection, unsent) {
     unsent.on = connection;
-    unsent.losses += unsent.isAsked ? 1 : 0; // before an answer
-    unsent.isAsked = true;
+    unsent.losses += unsent.askedOn && unsent.askedOn !== connection ? 1 : 0; // before an answer
+    unsent.askedOn = connection;
     const { pending } = unsent;
     if (pending.since === null) pending.since = this.revision;
     connection.ask("change", { project: this.name, ...pending }, (answer) => {
+      unsent.askedOn = null;
       if (unsent.on !== connection || this._unsent.get(pending.id) !== unsent) return; // its copy came before
       unsent.on = null;
-      unsent.isAsked = false;
       const wait = findWait(answer);
       if (answer.ok) this._settle(unsent, answer.revision);
       else if (answer.code === "not_joined") { if (!this._joining) this._beginSoon(); }
@@ -416,7 +419,7 @@ export class Project {
       const answer = connection && (await connection.call(event, body));
       if (answer && answer.ok) return answer;
       losses += answer ? 0 : 1;
-      if (isTooLarge(losses, body)) throw makeTooLarge(body);
+      if (isTooLarge(losses, losses && measure(body))) throw makeTooLarge(measure(body));
       const wait = !answer || answer.code === "not_joined" ? 100 : findWait(answer); // it is being joined again
       if (wait === null) throw readRefusal(answer);
       await sleep(wait);

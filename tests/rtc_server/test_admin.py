@@ -22,6 +22,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from rtc_support import Client, Closed, Server, Site, config_text, eventually, free_port, running, token
+from strangers_support import HOST, Raw
 
 from rtc_server import cli
 from rtc_server.admin import gate, listener
@@ -389,6 +390,19 @@ async def test_a_user_is_disconnected_and_no_other(server_of: Managed) -> None:
         assert "41" in client.other  # so that clients do not come back by themselves
     assert (await bob.ask("join", {"project": "p"}))["ok"]
     assert (await server_of.post("/api/disconnect", {"user": "nobody"}))["number"] == 0
+
+
+async def test_who_is_disconnected_between_two_polls_learns_of_it_with_the_next(server_of: Managed) -> None:
+    raw = await Raw.open(server_of.site.config.server.port)
+    path = await raw.handshake()
+    connect = b"40" + json.dumps({"token": token()}).encode()
+    raw.send(b"POST " + path.encode() + HOST + b"Content-Length: %d\r\n\r\n" % len(connect) + connect)
+    assert await raw.answer() == "ok"
+    assert (await raw.get(path)).startswith("40")
+    assert (await server_of.post("/api/disconnect", {"user": "ann"}))["number"] == 1
+    closing = '42["closing",{"reason":"disconnected","retry_after":0.0}]'
+    assert (await raw.get(path)).split("\x1e") == [closing, "41", "1"]
+    raw.close()
 
 
 async def test_drain_and_resume(server_of: Managed) -> None:

@@ -205,3 +205,23 @@ async def test_who_was_disconnected_comes_back_when_the_user_wants_to(kind: str,
             _, reason, seconds = await told.until("away")
             assert reason == "disconnected" and seconds in (None, math.inf)  # JSON has no infinity
             assert [(await asyncio.wait_for(told.queue.get(), PATIENCE))[0] for _ in range(2)] == ["wanted", "live"]
+
+
+async def test_who_joins_anew_on_the_same_connection_has_lost_none() -> None:
+    """A large change is given up once its connections end, and not for gaps between others."""
+    liar = Liar()
+    enough = asyncio.Event()
+
+    async def keep(sid: str, _body: Any) -> Any:
+        if len(liar.joins) > 4:
+            enough.set()
+        else:
+            await liar.sio.emit("change", change(9), to=sid)
+        await enough.wait()
+        return {"ok": True, "revision": 1}
+
+    liar.sio.on("change", keep)
+    async with liar.lying(), Client(liar.url, lambda: "token", delay=0.01) as client:
+        project = await client.join("p", Listener())
+        assert await asyncio.wait_for(project.submit("x" * 600_000), PATIENCE) == 1
+        assert len(liar.joins) == 5

@@ -20,6 +20,7 @@ from rtc_server.contract import MAX_DEPTH, MAX_ID, Refusal, read_body, read_id, 
 from rtc_server.engine import ProtocolError, sio_codec
 from rtc_server.fast_path import parse_change
 from rtc_server.strict_json import JSON as STRICT
+from rtc_server.strict_json import is_deeper
 
 LIMIT = 60  # bytes of data
 PLAIN = st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"\\')
@@ -128,6 +129,22 @@ def test_data_that_others_could_not_parse(data: str, taken: bool) -> None:
         with pytest.raises(Refusal, match=f"at most {MAX_DEPTH} ") as refused:
             read_json(either, "data", 1 << 20)
         assert refused.value.answer["code"] == "invalid" and refused.value.answer["limit"] == MAX_DEPTH
+
+
+MARKS = st.text('[]{}"\\\\\n a\u00e9\ud800', max_size=6)
+NESTED = st.recursive(MARKS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MARKS, inner, max_size=3))
+
+
+def measure_depth(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    return 1 + max(map(measure_depth, value.values() if isinstance(value, dict) else value), default=0)
+
+
+@given(NESTED, st.integers(0, 6), st.booleans())
+def test_depth_is_that_of_what_the_text_means(value: Any, most: int, escaped: bool) -> None:
+    text = json.dumps(value, ensure_ascii=escaped)
+    assert is_deeper(text, most) == (measure_depth(value) > most)
 
 
 CHANGE = '421["change",{"project":"p","id":"i","data":1}]'

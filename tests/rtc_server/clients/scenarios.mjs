@@ -128,6 +128,19 @@ const scenarios = {
     assert.deepEqual([page.refused, page.state], [{ large: "too_large" }, ["small", "next"]]);
   },
 
+  async "what is beside what the server hangs up on gets through"() {
+    const { project, page } = await someone();
+    const told = [];
+    page.onRefused = ({ id }) => { told.push(id); project.submit(0, `after ${id}`); };
+    const long = "x".repeat(1_200_000);
+    const refused = [project.submit(long, "large"), project.submit(long, "larger")];
+    const beside = project.submit("x".repeat(600_000), "beside");
+    for (const outcome of refused) await assert.rejects(outcome, { code: "too_large" });
+    await beside;
+    await eventually(() => page.state.length === 3, "what the listener submitted is kept");
+    assert.deepEqual([told, page.state.sort()], [["large", "larger"], ["after large", "after larger", "beside"]]);
+  },
+
   async "what was handed over stays as it was"() {
     const { project } = await someone();
     const bob = await someone("bob");

@@ -74,7 +74,7 @@ class _Unsent:
         self.outcome = outcome
         pending["data"], self.size = copy_json(pending["data"])
         self.on: Connection | None = None
-        self.is_asked = False  # and not answered
+        self.asked_on: Connection | None = None  # and not answered
         self.losses = 0  # connections that ended before an answer
 
     @property
@@ -318,7 +318,8 @@ class Project:
         if connection is None or not self._live.is_set() or self._again is not None:
             return
         for unsent in [one for one in self._unsent.values() if one.is_too_large]:
-            self._give_up(unsent, make_too_large(unsent.size))
+            if self._unsent.get(unsent.pending["id"]) is unsent:  # the listener may submit
+                self._give_up(unsent, make_too_large(unsent.size))
         size = 0
         for unsent in itertools.islice(self._unsent.values(), self._client.window):
             size += unsent.size
@@ -329,8 +330,8 @@ class Project:
 
     def _send_one(self, connection: Connection, unsent: _Unsent) -> None:
         unsent.on = connection
-        unsent.losses += unsent.is_asked
-        unsent.is_asked = True
+        unsent.losses += unsent.asked_on not in (None, connection)  # joined anew on the same one, it has not ended
+        unsent.asked_on = connection
         if unsent.pending["since"] is None:
             unsent.pending["since"] = self.revision
         connection.ask(
@@ -340,9 +341,10 @@ class Project:
         )
 
     def _take_answer(self, connection: Connection, unsent: _Unsent, answer: Mapping[str, Any]) -> None:
+        unsent.asked_on = None
         if unsent.on is not connection or self._unsent.get(unsent.pending["id"]) is not unsent:
             return  # its copy came before
-        unsent.on, unsent.is_asked = None, False
+        unsent.on = None
         wait = find_wait(answer)
         if answer["ok"]:
             self._settle(unsent, answer["revision"])

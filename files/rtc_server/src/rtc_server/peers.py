@@ -17,6 +17,7 @@ from aiohttp import web
 from .capacity import Capacity
 from .engine.takeover import find_protocol
 from .engine.turns import Turns
+from .heads import END_OF_HEAD, PIPELINED_BYTES, Leftover, find_leftover, is_pipeline
 from .rarely import Rarely
 from .slices import Slices
 from .strangers import PROXY, Strangers, group_of
@@ -27,9 +28,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEAD_BYTES = 64 << 10  # of a request without body; aiohttp alone would take megabytes
 _REQUESTS = 100  # over one connection without a token
-_END_OF_HEAD = b"\r\n\r\n"
-_BODILESS = (b"GET ", b"HEAD", b"OPTI")
-_PIPELINED_BYTES = 4 << 10  # behind such a request: nobody sends the next one before its answer, but early frames come
 _RESERVE = 8  # connections for newcomers, /readyz among them, beside those that clients with a token may have
 _ORDERLY = 1.0  # seconds that an end takes which is said before
 _PROXY_SECONDS = 90.0  # between two requests of a trusted proxy: longer than nginx keeps a connection (60)
@@ -94,7 +92,7 @@ class Peer(asyncio.Protocol):
         self.group = group  # of addresses; a proxy's changes with its requests
         self._is_proxy = is_proxy
         self._http: web.RequestHandler | None = None
-        self._input: Slices | None = None  # of that
+        self._input: Slices | Leftover | None = None  # of that
         self._session: SessionLike | None = None  # whose request it has, or had last
         self._busy = False  # a request is being handled
         self._requests = 0
@@ -123,9 +121,9 @@ class Peer(asyncio.Protocol):
         size = len(data)
         self._held += size
         if self._most and not self._head_ended:
-            self._head_ended = _END_OF_HEAD in data or _END_OF_HEAD in self._end + data[:3]
+            self._head_ended = END_OF_HEAD in data or END_OF_HEAD in self._end + data[:3]
             self._end = data[-3:]
-            if (self._held > self._most and (self._busy or not self._head_ended)) or _is_pipeline(data):
+            if (self._held > self._most and (self._busy or not self._head_ended)) or is_pipeline(data):
                 self.end()
                 return
         self._peers.hold(self, size)
@@ -169,7 +167,7 @@ class Peer(asyncio.Protocol):
         self._busy = True
         self._requests += 1
         peers.strangers.touch(self)
-        self._set_stage(0 if request.body_exists else _PIPELINED_BYTES, peers.times.stranger)
+        self._set_stage(0 if request.body_exists else PIPELINED_BYTES, peers.times.stranger)
         if self._is_proxy:
             self.group = group_of(peers.address_of(request))
             peers.refile(self)
@@ -180,8 +178,9 @@ class Peer(asyncio.Protocol):
         if session.admitted:
             self.admitted()
 
-    def finish(self) -> None:
-        """It was handled. Now its answer has to be read, and the next head to come."""
+    def finish(self, request: web.Request) -> None:
+        """It was handled. Now its answer has to be read, and the next head to come; or what is left of its body: that
+        is dropped."""
         self._busy = False
         if self.transport is None:
             return
@@ -195,7 +194,13 @@ class Peer(asyncio.Protocol):
             self._peers.refile(self)
         else:
             self._peers.watch(self)
-        self._set_stage(_HEAD_BYTES, seconds)
+        leftover = 0 if self._input is None else find_leftover(request, self._input.waiting)
+        if leftover and self._input is not None:
+            self._input.stop()
+            self._input = Leftover(cast(asyncio.Transport, self.transport), leftover)
+            self._set_stage(0, times.stranger)
+        else:
+            self._set_stage(_HEAD_BYTES, seconds)
 
     def taken_over(self, protocol: asyncio.Protocol) -> None:
         """A WebSocket has it now. If its session shows no token, the session ends before this is overdue, in an orderly
@@ -255,9 +260,11 @@ class Peer(asyncio.Protocol):
         self.end()
         return True
 
-    def has_asked_enough(self) -> bool:
-        """Whether a stranger has had as many requests as one connection may. Thousands may be sent ahead in one go."""
-        return self._requests >= _REQUESTS and not self._is_proxy and self in self._peers.strangers
+    def is_last(self, request: web.Request) -> bool:
+        """Whether no other may follow: a body is still to come that the answer did not wait for, or a stranger has had
+        as many requests as one connection may. Thousands may be sent ahead in one go."""
+        has_asked_enough = self._requests >= _REQUESTS and not self._is_proxy and self in self._peers.strangers
+        return has_asked_enough or find_leftover(request) > 0
 
     def is_idle(self) -> bool:
         """Whether it waits between two requests."""
@@ -281,14 +288,6 @@ class Peer(asyncio.Protocol):
         if not self.is_over:
             self.is_over = True
             self._peers.forget(self)
-
-
-def _is_pipeline(data: bytes) -> bool:
-    """Whether more follows a request without body than may: aiohttp would make objects of all of it at once."""
-    if len(data) <= _PIPELINED_BYTES or data[:4] not in _BODILESS:
-        return False
-    end = data.find(_END_OF_HEAD)
-    return 0 <= end < len(data) - _PIPELINED_BYTES
 
 
 class Peers:
@@ -474,17 +473,17 @@ class Peers:
         peer.begin(request)
         try:
             response = await handler(request)
-            if peer.has_asked_enough():
+            if peer.is_last(request):
                 response.force_close()
             return response
         except web.HTTPException as response:
-            if peer.has_asked_enough():
+            if peer.is_last(request):
                 response.force_close()
             raise
         finally:
             protocol = find_protocol(transport)
             if protocol is None or protocol is peer:
-                peer.finish()
+                peer.finish(request)
             else:
                 cast(Any, protocol).peer = peer
                 peer.taken_over(cast(asyncio.Protocol, protocol))

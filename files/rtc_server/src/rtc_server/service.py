@@ -302,7 +302,7 @@ class Service(SocketServer):
             session = socket.session
             socket.send_text(format_closing("disconnected"))
             socket.disconnect("disconnected by an administrator")  # so that clients do not come back by themselves
-            session.close("disconnected by an administrator")
+            session.leave("disconnected by an administrator")  # who has not heard why would be back at once
         return len(found)
 
     # --- the end ------------------------------------------------------------------------------

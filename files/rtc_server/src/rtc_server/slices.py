@@ -33,6 +33,11 @@ class Slices:
         self._is_paused = False
         self._has_ended = False  # nothing comes behind the rest
 
+    @property
+    def waiting(self) -> int:
+        """Bytes whose turn is still to come."""
+        return len(self._rest)
+
     def take(self, data: bytes) -> None:
         """Bytes came."""
         if self._rest:
