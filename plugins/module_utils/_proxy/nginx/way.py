@@ -27,6 +27,7 @@ _PROGRAMS = re.compile(
     r"(?:server_rewrite|rewrite|access|content)_by_lua(?:_block|_file)?|js_(?:access|content)|auth_jwt"
 )
 _LENGTHS = {"content-length": ("$content_length", "$http_content_length"), "transfer-encoding": ("",)}
+_SOME_PAGE = "https://page.example"  # where a server has no name of its own
 _SMALL_BODY = 64 * 1024
 _OTHER_ANSWERS = re.compile(
     r"(?:fastcgi|uwsgi|scgi|grpc|memcached)_pass|empty_gif|stub_status|.*content_by_lua.*|js_content"
@@ -70,7 +71,7 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     _judge_kind(host, scopes, inner)
     _judge_sent(host, scopes, sent, [route for _item, route in passes])
     _judge_limits(host, scopes, http, asked[0])
-    _judge_sharing(host, scopes, asked[0])
+    _judge_sharing(host, scopes, asked[:-1])  # a WebSocket is shared with every page
 
 
 def judge_stream(host: VirtualHost, scopes: list[Directive]) -> None:
@@ -331,7 +332,19 @@ def _read_size(text: str) -> int:
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()] if match else 0
 
 
-def _judge_sharing(host: VirtualHost, scopes: list[Directive], request: Request) -> None:
+def _judge_sharing(host: VirtualHost, scopes: list[Directive], asked: list[Request]) -> None:
+    """Whether an ``Access-Control-Allow-Origin`` comes once, for the site's pages. An ``if`` that holds is a block of
+    its own, the last one of several: the many who take "wide open" headers from a page add them so."""
+    for request in asked:
+        blocks = [(block, request.decide(block)) for block in scopes[-1].all("if")]
+        _judge_shared(host, [*scopes, *[block for block, held in blocks if held][-1:]], request)
+        for item in [item for block, held in blocks if held is None for item in block.all("add_header")]:
+            if item.args[:1] and item.args[0].lower() == SHARING:
+                host.doubts.append(f"{item.file}:{item.line} may add an Access-Control-Allow-Origin to RTC's own")
+    host.stops, host.doubts = list(dict.fromkeys(host.stops)), list(dict.fromkeys(host.doubts))
+
+
+def _judge_shared(host: VirtualHost, scopes: list[Directive], request: Request) -> None:
     hiding = [item for item in _find(scopes, "proxy_hide_header") if SHARING in " ".join(item.args).lower()]
     added = [item for item in _find(scopes, "add_header") if item.args[:1] and item.args[0].lower() == SHARING]
     for item in added:
@@ -359,7 +372,7 @@ def _list_pages(host: VirtualHost) -> list[str]:
 def _compute_sharing(host: VirtualHost, item: Directive, request: Request) -> set[str] | None:
     """The header's values for the site's own pages: nginx leaves an empty one out. ``None``: unknown."""
     found = set()
-    for page in _list_pages(host) or [request.values["http_origin"]]:
+    for page in _list_pages(host) or [_SOME_PAGE]:
         try:
             found.add(Request({**request.values, "http_origin": page}, request.maps).compute("".join(item.args[1:2])))
         except requests.UnknownError:
