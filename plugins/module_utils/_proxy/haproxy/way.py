@@ -10,6 +10,7 @@ of other things is not known.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
@@ -236,6 +237,7 @@ def _judge_answers(
 ) -> None:
     """Lines that make something else of RTC's answers; an ``Access-Control-Allow-Origin`` comes once, for its pages."""
     pages = ["*", *(scheme + name.lower() for name in host.names for scheme in ("http://", "https://"))]
+    requests = [dataclasses.replace(request, answered=True) for request in requests]
     for line in (*scope.all("http-response"), *scope.all("http-after-response"), *scope.all("rspadd")):
         words = [word.lower() for word in line.words]
         where = f"{line.file}:{line.line}"
