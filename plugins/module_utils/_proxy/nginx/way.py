@@ -28,6 +28,8 @@ _PROGRAMS = re.compile(
 )
 _LENGTHS = {"content-length": ("$content_length", "$http_content_length"), "transfer-encoding": ("",)}
 _SOME_PAGE = "https://page.example"  # where a server has no name of its own
+_ADDRESS = re.compile(r"(?:binary_|realip_)?remote_addr|geoip2?_\w+")
+_MAX_DEPTH = 4  # of maps that read maps
 _SMALL_BODY = 64 * 1024
 _OTHER_ANSWERS = re.compile(
     r"(?:fastcgi|uwsgi|scgi|grpc|memcached)_pass|empty_gif|stub_status|.*content_by_lua.*|js_content"
@@ -205,12 +207,25 @@ def _judge_rewriting(host: VirtualHost, scopes: list[Directive], asked: list[Req
             (changing and set(held) != {False}) or (None in held and any(item.all("proxy_pass")))
         ):
             host.doubts.append(f"{item.file}:{item.line} depends on {words}")
+            if None in held and _is_by_address(words, scopes[0]):
+                host.sources.append(f"{item.file}:{item.line} {words}")
     for item in (item for item in scope.all("rewrite") if len(item.args) > 1):
         fits, words = patterns.fits(item.args[0], PATH), f"rewrite {' '.join(item.args)}"
         if fits and (re.match(r"https?://|\$scheme", item.args[1]) or item.args[2:] in (["redirect"], ["permanent"])):
             host.stops.append(f"{item.file}:{item.line} leads away: {words}")
         elif fits is not False:
             host.doubts.append(f"{item.file}:{item.line} changes paths: {words}")
+
+
+def _is_by_address(text: str, http: Directive, depth: int = 0) -> bool:
+    """Whether a text comes to something else for other clients: what the host asks itself does not tell of them."""
+    names = set(re.findall(r"\$\{?(\w+)", text))
+    if any(_ADDRESS.fullmatch(name) for name in names):
+        return True
+    if any(item.args[-1:] and item.args[-1].lstrip("$") in names for item in http.all("geo")):
+        return True
+    maps = [item for item in http.all("map") if len(item.args) > 1 and item.args[1].lstrip("$") in names]
+    return depth < _MAX_DEPTH and any(_is_by_address(item.args[0], http, depth + 1) for item in maps)
 
 
 def _find(scopes: list[Directive], *names: str) -> list[Directive]:

@@ -330,3 +330,32 @@ def test_a_name_by_a_regular_expression(tmp_path):
     for pattern, names in (("^wiki\\.example\\.com(:[0-9]+)?$", [NAME]), ("^(wiki|jira)\\.", [])):
         host = read_haproxy(tmp_path, "", use=f"use_backend rtc if {{ hdr(host) -m reg {pattern} }}")
         assert host.names == names
+
+
+@pytest.mark.parametrize(
+    ("inside", "before", "some"),
+    [
+        ("if ($remote_addr !~ ^10[.]) { return 403; }", "", True),
+        ("if ($office = 0) { return 403; }", "geo $office { default 0; 10.0.0.0/8 1; }", True),
+        ("if ($office = 0) { return 403; }", "map $remote_addr $office { default 0; 10.0.0.1 1; }", True),
+        ("if ($robot) { return 403; }", "map $http_user_agent $robot { default 0; ~bot 1; }", False),
+        ("if ($a) { return 403; }", "map $b $a { default 0; } map $a $b { default 0; }", False),
+    ],
+)
+def test_clients_by_address_of_nginx(tmp_path, inside, before, some):
+    """The host that asks through its proxy is let in, and others may not be."""
+    assert bool(read_nginx(tmp_path, inside, before).sources) == some
+
+
+@pytest.mark.parametrize(
+    ("condition", "some"),
+    [
+        ("%{REMOTE_ADDR} !^10\\.", True),
+        ("expr \"%{REMOTE_ADDR} in {'192.0.2.1'}\"", True),
+        ("%{REMOTE_USER} ^x", False),
+        ("%{HTTP_USER_AGENT} bot", False),
+    ],
+)
+def test_clients_by_address_of_apache(tmp_path, condition, some):
+    inside = f"RewriteEngine On\nRewriteCond {condition}\nRewriteRule ^ - [F]\n{UP}"
+    assert bool(read_apache(tmp_path, inside).sources) == some
