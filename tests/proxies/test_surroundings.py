@@ -126,6 +126,18 @@ def test_what_nginx_limits_and_copies_for_all_does_not_hold_for_ours(daemon, run
     assert run(server, port, state="absent")["changed"] is True
 
 
+@pytest.mark.parametrize("role", ["rtc", "application"])
+@pytest.mark.parametrize("line", ["proxy_temp_file_write_size 16k;", "proxy_busy_buffers_size 8k; proxy_buffers 8 4k;"])
+def test_sizes_that_nginx_has_for_all_do_not_forbid_ours(daemon, run, port, line, role):
+    """nginx compares sizes of buffers with each other, whichever block they are of."""
+    server = daemon("nginx")
+    server.write("/etc/nginx/conf.d/00-sizes.conf", f"{line}\n")
+    server.start()
+    result = run(server, port, role=role)
+    assert result.get("changed") is True, result
+    assert Client(EXTERNAL, port).json("/socket.io/")["name"] == "rtc"
+
+
 def test_an_nginx_that_was_built_without_a_module_gets_no_directive_of_it():
     plan = VhostPlan(
         site="s", kind="nginx", name="rtc", role="rtc", server_name=NAME, listen=["*"], port=9083,

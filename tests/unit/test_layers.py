@@ -81,8 +81,8 @@ SHIPPED_LINES = {
     "managed_file": 2490,
     "managed_record": 7680,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 13460,  # the way to the panel in three renderers; what reading computes for RTC's requests
-    "proxy_reload": 10400,
+    "proxy_vhost": 13530,  # the way to the panel in three renderers; what reading computes for RTC's requests
+    "proxy_reload": 10480,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 220,  # documentation: the action does the work

@@ -386,6 +386,7 @@ class _Visit:
             wanted = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest()).decode()  # noqa: S324 - RFC 6455
             # RFC 6455, 4.1: a client gives up where one of them is missing.
             upgraded = answer.headers.get("Upgrade", "").lower() == "websocket"
+            upgraded = upgraded and "upgrade" in ",".join(answer.headers.get_all("Connection", [])).lower()
             if not upgraded or answer.headers.get("Sec-WebSocket-Accept", "") != wanted:
                 raise _Wrong(STOPPED, "the answer to the handshake is that of no WebSocket")
             yield _Stream(connection, answer)

@@ -35,6 +35,7 @@ class Outcome:
 
     kind: str  # "on": nothing, it goes on to ProxyPass | "proxy" | "stopped" | "unknown"
     rule: Directive | None = None
+    by_address: bool = False  # what the host asks itself does not tell of other clients
 
 
 def list_requests(host: VirtualHost) -> list[dict[str, str]]:
@@ -109,7 +110,7 @@ def run(section: Directive, request: dict[str, str]) -> Outcome:
                     flags = list_flags(next(rules, (Directive("", [], "", 0), []))[0])
             continue
         if fits is None or holds is None:
-            return Outcome("unknown", item)
+            return Outcome("unknown", item, any(map(_asks_for_address, conditions)))
         skip = next((flag for flag in flags if re.match(r"(S|SKIP)=\d+$", flag)), "")
         for _skipped in itertools.islice(rules, int(skip.partition("=")[2][:6] or 0)):
             pass
@@ -123,6 +124,10 @@ def run(section: Directive, request: dict[str, str]) -> Outcome:
         if {"L", "LAST", "END"} & flags:
             break
     return Outcome("on")
+
+
+def _asks_for_address(item: Directive) -> bool:
+    return bool(re.search(r"\bREMOTE_(?:ADDR|HOST)\b", " ".join(item.args).upper()))
 
 
 def _keeps_query(target: str, flags: set[str]) -> bool:

@@ -17,7 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import co
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import ApacheConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import FEW_CONNECTIONS
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import FEW_CONNECTIONS, PATH
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ajp": 8009, "h2": 443, "h2c": 80}
 _URL = re.compile(r"(\w+)://(\[[^\]]*\]|[^/:%$]*)(?::(\d+))?(.*)$")
@@ -121,6 +121,7 @@ class _HostReader:
             self.outer, self.workers = self.workers, {}
             self.rewrites = self.rewrites_here(scope)
             self.read_routes(scope, "/")
+        self.lend_workers()
         if section is not main:
             way.follow(self.host, main, section, self.passes, self.beneath)
         self.read_upgrades()
@@ -251,7 +252,7 @@ class _HostReader:
             upstreams=upstreams,
             file=item.file,
             line=item.line,
-            upgrade=upstreams[0].scheme in ("ws", "wss") or options.get("upgrade", "").lower() in ("websocket", "any"),
+            upgrade=upstreams[0].scheme in ("ws", "wss") or _upgrades(options),
             read_timeout=float(timeout) if timeout.isdigit() else 0.0,
             forwarded_proto=self.read_forwarded_proto(),
             sticky=_describe_stickiness(options.get("stickysession", "")),
@@ -351,6 +352,18 @@ class _HostReader:
         self.host.routes.append(route)
         self.passes.append((item, route))
 
+    def lend_workers(self) -> None:
+        """What a rule hands on goes by the worker that a ``ProxyPass`` has made for that address, wherever it stands
+        (``ap_proxy_get_worker``), with the options of that one."""
+        workers = {**self.workers, **self.outer}
+        for item, route in self.passes:
+            match = _URL.match(item.args[1]) if item.name == "rewriterule" and len(item.args) > 1 else None
+            if match:
+                plain = item.args[1][: match.start(4)].lower() + (route.upstream_path or PATH)
+                known = [name for name in workers if plain.startswith(name.rstrip("/") + "/")]
+                options = workers[max(known, key=len)] if known else {}
+                route.upgrade = route.upgrade or _upgrades(options)
+
     def read_upgrades(self) -> None:
         """A rule that sends WebSockets to ``ws://`` serves the plain route of the same upstream too."""
         sockets = [route for route in self.host.routes if route.upgrade]
@@ -371,6 +384,10 @@ def _describe_stickiness(name: str) -> str:
 def _read_options(words: list[str]) -> dict[str, str]:
     """``name=value``; httpd takes the names in any case."""
     return {name.lower(): value for name, _sign, value in (word.partition("=") for word in words if "=" in word)}
+
+
+def _upgrades(options: dict[str, str]) -> bool:
+    return options.get("upgrade", "").lower() in ("websocket", "any")
 
 
 def _describe_match(path: str) -> str:

@@ -77,6 +77,7 @@ def _choose(
         words = f"{rule.file}:{rule.line} RewriteRule {' '.join(rule.args)}" if rule else ""
         if outcome.kind == "unknown":
             host.doubts.append(f"{words} depends on what cannot be computed, or changes paths")
+            host.sources += [words] if outcome.by_address and words not in host.sources else []
             return None
         if outcome.kind == "stopped":
             host.stops.append(f"{words} answers itself")

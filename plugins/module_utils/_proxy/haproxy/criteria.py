@@ -19,6 +19,7 @@ _FETCH = re.compile(r"(?:req\.|req_)?(\w+)(?:\((\w[\w-]*)[^)]*\))?(.*)")
 _HOST_ONLY = re.compile(r",\s*(?:field\(1,:\)|host_only|word\(1,:\))")
 _SAME = re.compile(r"(?:,(?:url_dec|lower))*")  # converters that leave RTC's path and query as they are
 _METHODS = {"METH_GET": ("GET", "HEAD"), "METH_POST": ("POST",)}
+_GONE = ("hdr", "fhdr", "path", "pathq", "url", "urlp", "base", "query")
 _PREDEFINED = {"TRUE": True, "HTTP": True, "HTTP_1.1": True, "FALSE": False, "HTTP_1.0": False, "HTTP_2.0": False}
 _ORDERS = ("eq", "gt", "ge", "lt", "le")
 
@@ -32,6 +33,7 @@ class Request:
     tls: bool
     method: str = "GET"
     upgrade: str = ""
+    answered: bool = False  # seen by a rule on answers, to which a request's headers and path are no more
 
     @property
     def query(self) -> str:
@@ -115,6 +117,8 @@ def _meets(words: tuple[str, ...], request: Request) -> bool | None:
     if name in ("dst_port", "fc_dst_port") and not converters and not way:
         return _compare_number(request.port, texts)
     base, _line, method = name.partition("_")
+    if request.answered and base in _GONE:  # HAProxy warns of it: "will never match"
+        return False
     if base in ("hdr", "fhdr") and argument == "host":
         if not request.host:  # what is for a name is not for this one; what is for a part of names may be
             return False if request.host is not None and _is_of_others(way or method, texts) else None

@@ -10,6 +10,7 @@ of other things is not known.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
@@ -28,7 +29,8 @@ _ENDS = {"auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit"
 _PASSES = {"accept", "allow"}
 _CHANGES = {"set-path", "set-pathq", "set-uri", "replace-path", "replace-pathq", "replace-uri", "set-method", "lua"}
 _HEADER_ACTIONS = ("add-header", "del-header", "set-header", "replace-header", "replace-value")
-_ANSWERED = ("upgrade", SHARING)  # HAProxy computes a missing Sec-WebSocket-Accept itself
+_ANSWERED = ("connection", "upgrade", SHARING)  # HAProxy computes a missing Sec-WebSocket-Accept itself
+_HANDS_OVER = {"connection": "upgrade", "upgrade": "websocket"}  # what an answer that changes protocols says
 _NEEDED = ("connection", "upgrade", "origin", *HANDSHAKE)
 # What answers in place of a server that does not; a file may have any status.
 _PAGES = ("errorfile", "errorfiles", "errorloc", "errorloc302", "errorloc303", "http-error")
@@ -235,6 +237,7 @@ def _judge_answers(
 ) -> None:
     """Lines that make something else of RTC's answers; an ``Access-Control-Allow-Origin`` comes once, for its pages."""
     pages = ["*", *(scheme + name.lower() for name in host.names for scheme in ("http://", "https://"))]
+    requests = [dataclasses.replace(request, answered=True) for request in requests]
     for line in (*scope.all("http-response"), *scope.all("http-after-response"), *scope.all("rspadd")):
         words = [word.lower() for word in line.words]
         where = f"{line.file}:{line.line}"
@@ -255,8 +258,12 @@ def _judge_answers(
             (host.stops if set(held) == {True} else host.doubts).append(f"{where} {' '.join(line.words)}"[:160])
         elif action in _HEADER_ACTIONS and len(words) > 2:
             names = _names(action, line.words[2:], _ANSWERED)
-            if "upgrade" in names and action == "del-header" and True in held:
-                _take_upgrade(passes)
+            taken = action == "set-header" and _HANDS_OVER.get("".join(words[2:3]), "") not in value
+            if {"connection", "upgrade"} & {*names} and (action == "del-header" or taken):
+                if held[-1]:  # of a WebSocket, whose answer says both
+                    _take_upgrade(passes)
+                elif held[-1] is None:
+                    host.doubts.append(f"{where} may take the upgrade out of answers: {' '.join(line.words)}"[:160])
             elif SHARING in names and (action != "set-header" or value not in pages):
                 constant = action == "set-header" and "%" not in value and len(pages) > 1
                 sure = constant or action in ("add-header", "del-header")

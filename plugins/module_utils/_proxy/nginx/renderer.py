@@ -218,6 +218,7 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
         lines.append("proxy_buffering off;")
     else:
         lines += ["proxy_buffer_size 32k;", "proxy_buffers 16 32k;", "proxy_busy_buffers_size 64k;"]
+        lines.append("proxy_temp_file_write_size 64k;")  # nginx refuses one of the http block that is below the buffers
     if scheme == "https":
         lines += [
             "proxy_ssl_verify on;",

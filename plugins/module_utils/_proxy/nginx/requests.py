@@ -72,7 +72,7 @@ def list_requests(host: VirtualHost, maps: Iterable[Directive]) -> list[Request]
     names = [name for name in host.names if not re.search(r"[*~]|^\.|^_$|^$", name)]
     there = list(maps)
     known = {"uri": PATH, "document_uri": PATH, "server_protocol": "HTTP/1.1", "is_args": "?", "arg_EIO": "4"}
-    known.update({"http_origin": "https://page.example", "arg_sid": "", "http_x_http_method_override": ""})
+    known.update({"arg_sid": "", "http_x_http_method_override": ""})
     if len(schemes) == 1:
         scheme = schemes.pop()
         known.update({"scheme": scheme, "https": "on" if scheme == "https" else ""})
@@ -81,6 +81,8 @@ def list_requests(host: VirtualHost, maps: Iterable[Directive]) -> list[Request]
     if len(names) == 1 and len(host.names) == 1:
         known["host"] = names[0].lower()
         port = known.get("server_port", "")
+        if "scheme" in known:  # the page is another port of the same name, and as safe as RTC is
+            known["http_origin"] = f"{known['scheme']}://{known['host']}"
         if port and "scheme" in known:
             usual = port == {"https": "443", "http": "80"}[known["scheme"]]
             known["http_host"] = known["host"] if usual else f"{known['host']}:{port}"

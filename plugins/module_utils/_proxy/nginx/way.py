@@ -27,6 +27,9 @@ _PROGRAMS = re.compile(
     r"(?:server_rewrite|rewrite|access|content)_by_lua(?:_block|_file)?|js_(?:access|content)|auth_jwt"
 )
 _LENGTHS = {"content-length": ("$content_length", "$http_content_length"), "transfer-encoding": ("",)}
+_SOME_PAGE = "https://page.example"  # where a server has no name of its own
+_ADDRESS = re.compile(r"(?:binary_|realip_)?remote_addr|geoip2?_\w+")
+_MAX_DEPTH = 4  # of maps that read maps
 _SMALL_BODY = 64 * 1024
 _OTHER_ANSWERS = re.compile(
     r"(?:fastcgi|uwsgi|scgi|grpc|memcached)_pass|empty_gif|stub_status|.*content_by_lua.*|js_content"
@@ -70,7 +73,7 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     _judge_kind(host, scopes, inner)
     _judge_sent(host, scopes, sent, [route for _item, route in passes])
     _judge_limits(host, scopes, http, asked[0])
-    _judge_sharing(host, scopes, asked[0])
+    _judge_sharing(host, scopes, asked[:-1])  # a WebSocket is shared with every page
 
 
 def judge_stream(host: VirtualHost, scopes: list[Directive]) -> None:
@@ -204,12 +207,25 @@ def _judge_rewriting(host: VirtualHost, scopes: list[Directive], asked: list[Req
             (changing and set(held) != {False}) or (None in held and any(item.all("proxy_pass")))
         ):
             host.doubts.append(f"{item.file}:{item.line} depends on {words}")
+            if None in held and _is_by_address(words, scopes[0]):
+                host.sources.append(f"{item.file}:{item.line} {words}")
     for item in (item for item in scope.all("rewrite") if len(item.args) > 1):
         fits, words = patterns.fits(item.args[0], PATH), f"rewrite {' '.join(item.args)}"
         if fits and (re.match(r"https?://|\$scheme", item.args[1]) or item.args[2:] in (["redirect"], ["permanent"])):
             host.stops.append(f"{item.file}:{item.line} leads away: {words}")
         elif fits is not False:
             host.doubts.append(f"{item.file}:{item.line} changes paths: {words}")
+
+
+def _is_by_address(text: str, http: Directive, depth: int = 0) -> bool:
+    """Whether a text comes to something else for other clients: what the host asks itself does not tell of them."""
+    names = set(re.findall(r"\$\{?(\w+)", text))
+    if any(_ADDRESS.fullmatch(name) for name in names):
+        return True
+    if any(item.args[-1:] and item.args[-1].lstrip("$") in names for item in http.all("geo")):
+        return True
+    maps = [item for item in http.all("map") if len(item.args) > 1 and item.args[1].lstrip("$") in names]
+    return depth < _MAX_DEPTH and any(_is_by_address(item.args[0], http, depth + 1) for item in maps)
 
 
 def _find(scopes: list[Directive], *names: str) -> list[Directive]:
@@ -331,7 +347,19 @@ def _read_size(text: str) -> int:
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[match[2].lower()] if match else 0
 
 
-def _judge_sharing(host: VirtualHost, scopes: list[Directive], request: Request) -> None:
+def _judge_sharing(host: VirtualHost, scopes: list[Directive], asked: list[Request]) -> None:
+    """Whether an ``Access-Control-Allow-Origin`` comes once, for the site's pages. An ``if`` that holds is a block of
+    its own, the last one of several: the many who take "wide open" headers from a page add them so."""
+    for request in asked:
+        blocks = [(block, request.decide(block)) for block in scopes[-1].all("if")]
+        _judge_shared(host, [*scopes, *[block for block, held in blocks if held][-1:]], request)
+        for item in [item for block, held in blocks if held is None for item in block.all("add_header")]:
+            if item.args[:1] and item.args[0].lower() == SHARING:
+                host.doubts.append(f"{item.file}:{item.line} may add an Access-Control-Allow-Origin to RTC's own")
+    host.stops, host.doubts = list(dict.fromkeys(host.stops)), list(dict.fromkeys(host.doubts))
+
+
+def _judge_shared(host: VirtualHost, scopes: list[Directive], request: Request) -> None:
     hiding = [item for item in _find(scopes, "proxy_hide_header") if SHARING in " ".join(item.args).lower()]
     added = [item for item in _find(scopes, "add_header") if item.args[:1] and item.args[0].lower() == SHARING]
     for item in added:
@@ -359,7 +387,7 @@ def _list_pages(host: VirtualHost) -> list[str]:
 def _compute_sharing(host: VirtualHost, item: Directive, request: Request) -> set[str] | None:
     """The header's values for the site's own pages: nginx leaves an empty one out. ``None``: unknown."""
     found = set()
-    for page in _list_pages(host) or [request.values["http_origin"]]:
+    for page in _list_pages(host) or [_SOME_PAGE]:
         try:
             found.add(Request({**request.values, "http_origin": page}, request.maps).compute("".join(item.args[1:2])))
         except requests.UnknownError:

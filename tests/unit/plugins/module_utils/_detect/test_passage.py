@@ -133,7 +133,7 @@ def test_a_page_for_an_upstream_that_does_not_answer(server, pages, outcome):
     assert passage.ask(passage.Question(NAME, "127.0.0.1", port, pages=pages), answering).outcome == "stopped"
 
 
-@pytest.mark.parametrize("missing", ["", "Upgrade", "Sec-WebSocket-Accept"])
+@pytest.mark.parametrize("missing", ["", "Upgrade", "Connection", "Sec-WebSocket-Accept"])
 def test_what_browsers_ask_of_a_handshake(server, missing):
     def answer(request):
         key = re.search("Sec-WebSocket-Key: (.*)\r", request)

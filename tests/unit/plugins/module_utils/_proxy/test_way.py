@@ -26,6 +26,8 @@ UP = "ProxyPass / http://127.0.0.1:9083/ upgrade=websocket"
 UPGRADES = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $up;"
 OLD_RULE = "RewriteEngine On\nRewriteCond {}\nRewriteRule ^/?(.*) ws://127.0.0.1:9083/$1{} [{}]\nProxyPass / http://127.0.0.1:9083/"
 
+RULE = "RewriteEngine On\nRewriteRule ^/(.*) http://127.0.0.1:9083/$1 [P]"
+
 
 def say(host):
     """What reading says of a virtual host."""
@@ -105,6 +107,18 @@ def read_haproxy(tmp_path, front, back="", server="", use=f"use_backend rtc if {
         (f"proxy_hide_header {SHARING}; add_header {SHARING} https://{NAME};", RIGHT),
         (f"proxy_hide_header {SHARING}; add_header {SHARING} https://x.example;", STOPPED),
         (f"proxy_hide_header {SHARING}; add_header {SHARING} $unknown;", UNTOLD),
+        (f"if ($request_method = 'OPTIONS') {{ add_header {SHARING} *; return 204; }}", RIGHT),  # none of RTC's
+        (f"if ($request_method = GET) {{ add_header {SHARING} *; }}", STOPPED),
+        (f"if ($request_method = POST) {{ add_header {SHARING} *; }}", STOPPED),
+        (f"if ($request_method = PUT) {{ add_header {SHARING} *; }}", RIGHT),
+        (f"if ($http_origin ~ wiki) {{ add_header {SHARING} $http_origin; }}", STOPPED),
+        (f"if ($http_origin ~ other) {{ add_header {SHARING} $http_origin; }}", RIGHT),
+        (f"if ($http_x) {{ add_header {SHARING} *; }}", UNTOLD),
+        (f"add_header {SHARING} *; if ($request_method ~ GET|POST) {{ add_header X-Other 1; }}", RIGHT),  # in its place
+        (f"proxy_hide_header {SHARING}; if ($request_method ~ GET|POST) {{ add_header {SHARING} *; }}", RIGHT),
+        (f"proxy_hide_header {SHARING}; if ($request_method = GET) {{ add_header {SHARING} *; }}", STOPPED),
+        ('if ($http_origin !~ "^https?://(wiki|jira)[.]example[.]com$") { return 403; }', RIGHT),
+        ("if ($http_origin !~ jira) { return 403; }", STOPPED),
     ],
 )
 def test_nginx(tmp_path, inside, said):
@@ -211,8 +225,15 @@ def test_what_answers_for_an_upstream_of_nginx(tmp_path, inside, page):
             "ProxyPass / balancer://b/",
             NO_WEBSOCKET,
         ),
+        # A rule goes by the worker of the ProxyPass that is nearest to its address.
+        (f"{RULE}\n{UP}", RIGHT),
+        (f"{RULE}\nProxyPass /x http://127.0.0.1:9083/socket.io upgrade=websocket", RIGHT),
+        (f"{RULE}\nProxyPass /x http://127.0.0.1:9083/socket.io\nProxyPass /y http://127.0.0.1:9083/ upgrade=websocket",
+         NO_WEBSOCKET),
+        (f"{RULE}\nProxyPass /x http://127.0.0.1:9083/rtc upgrade=websocket", NO_WEBSOCKET),
+        (f"{RULE}\nProxyPass /x http://127.0.0.1:90830/ upgrade=websocket", NO_WEBSOCKET),
     ],
-)
+)  # fmt: skip
 def test_apache(tmp_path, inside, said):
     assert say(read_apache(tmp_path, inside)) == said
 
@@ -249,6 +270,16 @@ def test_workers_of_the_main_server(tmp_path, before, said):
         ({"front": "http-request set-header Origin http://x.example"}, UNTOLD),
         ({"front": "http-response del-header Upgrade"}, NO_WEBSOCKET),
         ({"front": "http-response del-header Sec-WebSocket-Accept"}, RIGHT),
+        ({"front": "http-response set-header Connection close"}, NO_WEBSOCKET),
+        ({"front": "http-response del-header Connection"}, NO_WEBSOCKET),
+        ({"front": "http-response set-header Connection Upgrade"}, RIGHT),
+        ({"front": "http-response add-header Connection close"}, RIGHT),
+        ({"front": "http-response set-header Connection close if { status 500 }"}, UNTOLD),
+        # A request's path and headers are no more to rules on answers: HAProxy warns of it.
+        ({"front": "http-response set-header Connection close if { hdr(upgrade) -m found }"}, RIGHT),
+        ({"front": f"http-response add-header {SHARING} * if {{ path_beg /socket.io }}"}, RIGHT),
+        ({"front": f"http-response add-header {SHARING} * if !{{ path_beg /rest }}"}, STOPPED),
+        ({"front": f"http-response add-header {SHARING} * if METH_GET"}, STOPPED),
         ({"front": f"http-response set-header {SHARING} https://x.example"}, STOPPED),
         ({"front": f"http-response set-header {SHARING} http://{NAME}"}, RIGHT),
         ({"front": f"http-response replace-header {SHARING} .* x"}, UNTOLD),
@@ -299,3 +330,32 @@ def test_a_name_by_a_regular_expression(tmp_path):
     for pattern, names in (("^wiki\\.example\\.com(:[0-9]+)?$", [NAME]), ("^(wiki|jira)\\.", [])):
         host = read_haproxy(tmp_path, "", use=f"use_backend rtc if {{ hdr(host) -m reg {pattern} }}")
         assert host.names == names
+
+
+@pytest.mark.parametrize(
+    ("inside", "before", "some"),
+    [
+        ("if ($remote_addr !~ ^10[.]) { return 403; }", "", True),
+        ("if ($office = 0) { return 403; }", "geo $office { default 0; 10.0.0.0/8 1; }", True),
+        ("if ($office = 0) { return 403; }", "map $remote_addr $office { default 0; 10.0.0.1 1; }", True),
+        ("if ($robot) { return 403; }", "map $http_user_agent $robot { default 0; ~bot 1; }", False),
+        ("if ($a) { return 403; }", "map $b $a { default 0; } map $a $b { default 0; }", False),
+    ],
+)
+def test_clients_by_address_of_nginx(tmp_path, inside, before, some):
+    """The host that asks through its proxy is let in, and others may not be."""
+    assert bool(read_nginx(tmp_path, inside, before).sources) == some
+
+
+@pytest.mark.parametrize(
+    ("condition", "some"),
+    [
+        ("%{REMOTE_ADDR} !^10\\.", True),
+        ("expr \"%{REMOTE_ADDR} in {'192.0.2.1'}\"", True),
+        ("%{REMOTE_USER} ^x", False),
+        ("%{HTTP_USER_AGENT} bot", False),
+    ],
+)
+def test_clients_by_address_of_apache(tmp_path, condition, some):
+    inside = f"RewriteEngine On\nRewriteCond {condition}\nRewriteRule ^ - [F]\n{UP}"
+    assert bool(read_apache(tmp_path, inside).sources) == some
