@@ -40,7 +40,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import Scope, Wanted, name_owner
 
-FORMAT = 11  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+FORMAT = 12  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
 def make_spec(value: Any, *more: str) -> str:

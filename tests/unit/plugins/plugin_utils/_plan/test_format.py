@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 11, "8010624f4cf6c8ee"
+FORMAT, DIGEST = 12, "e2189c6e5a6171fe"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
