@@ -156,10 +156,11 @@ def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate
     given.self_signed = leaf.self_signed
     given.weak = server_certificate.weakness(leaf)
     given.test_authority = any(TEST_AUTHORITY in item.issuer for item in chain + roots)
-    _find_missing(given, chains.climb(leaf, chain), roots)
+    _set_end(given, chains.climb(leaf, chain), roots)
 
 
-def _find_missing(given: GivenTls, sent: list[Certificate], roots: list[Certificate]) -> None:
+def _set_end(given: GivenTls, sent: list[Certificate], roots: list[Certificate]) -> None:
+    """Where the chain ends, if that is not the authority: at an issuer that is missing, or at another root."""
     top = sent[-1]
     # An authority may stand anywhere in the chain: Java trusts an intermediate certificate as it does a root.
     if any(one == root or chains.issued(one, root) for root in roots for one in sent):
